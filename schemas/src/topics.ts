@@ -1,0 +1,20 @@
+/** Topic names, consumer group names, and which topic holds which stream. Names here are before the environment's prefix. */
+
+export const topics = {
+  bookings: 'bookings.events.v1',
+  members: 'members.events.v1',
+  tenants: 'tenants.events.v1',
+  staff: 'staff.events.v1',
+} as const
+export type TopicName = (typeof topics)[keyof typeof topics]
+
+/** Consumer groups: `<process>.<consumer>`; projections append `.v<version>`. */
+export const consumerGroups = {
+  dispatch: 'workers.dispatch',
+} as const
+
+/** Stream ids. The tenant is a column and part of every key, never only in this string. */
+export const bookingStream = (bookingId: string): string => `booking-${bookingId}`
+export const memberAccountStream = (memberId: string): string => `member-account-${memberId}`
+export const tenantStream = (tenantId: string): string => `tenant-${tenantId}`
+export const staffAccountStream = (accountId: string): string => `staff-account-${accountId}`
