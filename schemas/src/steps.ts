@@ -110,6 +110,9 @@ const attemptRef = {
   memberId: z.string().nullable(),
   correlationId: z.string(),
   causationId: z.string().nullable(),
+  /** Handed back from the job, so that steps asked for by this report inherit them. */
+  mockError: z.string().max(50).optional(),
+  traceparent: z.string().max(100).optional(),
 }
 
 /** `POST /internal/attempts/start`: claims the one call of this attempt. */

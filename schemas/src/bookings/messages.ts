@@ -49,6 +49,8 @@ export const bookedOfferSchema = z.object({
   /** The supplier's own price, a decimal string in its currency; what we pay must equal it. */
   supplierAmount: z.string(),
   supplierCurrency: z.string().length(3),
+  /** The configured exchange rate that made US cents of it; null for fares in USD. */
+  conversion: z.object({ rate: z.string(), date: dateSchema }).nullable(),
   outbound: flightSchema,
   inbound: flightSchema.nullable(),
   cabinClass: z.enum(['economy', 'premium_economy', 'business', 'first']),
@@ -174,7 +176,13 @@ export const bookingEvents = {
   ),
   /** From here on everything done so far is undone; the end is `failed` or `expired`. */
   CompensationStarted: event(
-    z.object({ to: z.enum(['failed', 'expired']), reason: failureReasonSchema, at: instantSchema }),
+    z.object({
+      to: z.enum(['failed', 'expired']),
+      reason: failureReasonSchema,
+      /** The balance the partner named when it was insufficient. */
+      availableBalance: z.int().nullable(),
+      at: instantSchema,
+    }),
   ),
   CancellationRequested: event(
     z.object({
