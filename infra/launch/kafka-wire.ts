@@ -115,24 +115,31 @@ export function tryCreateTopic(broker: string, topic: string, timeoutMs = 5000):
 
 /**
  * Joins a consumer group of our own and leaves it again; rejects while the broker cannot do that yet. An open port is
- * not enough: for about a second after a start the group coordinator is still loading.
+ * not enough: for about a second after a start the group coordinator is still loading. The join goes to the address
+ * that the broker advertises, as every client's will.
  */
-export function joinGroup(broker: string, group = 'portolan.launch', timeoutMs = 5000): Promise<void> {
-  return withConnection(broker, timeoutMs, async ({ ask }) => {
-    const coordinator = await ask(API.FIND_COORDINATOR, 0, string(group))
-    if (coordinator.readInt16BE(0) !== 0) throw new Error(`no group coordinator yet (${coordinator.readInt16BE(0)})`)
+export async function joinGroup(broker: string, group = 'portolan.launch', timeoutMs = 5000): Promise<void> {
+  const coordinator = await findCoordinator(broker, group, timeoutMs)
+  await withConnection(coordinator, timeoutMs, async ({ ask }) => {
     const noSubscription = bytes(Buffer.concat([int16(0), int32(0), int32(-1)]))
     const protocols = Buffer.concat([int32(1), string('launch'), noSubscription])
     const session = Buffer.concat([int32(10_000), int32(10_000)])
-    const joined = await ask(
-      API.JOIN_GROUP,
-      2,
-      Buffer.concat([string(group), session, string(''), string('consumer'), protocols]),
-    )
+    const request = Buffer.concat([string(group), session, string(''), string('consumer'), protocols])
+    const joined = await ask(API.JOIN_GROUP, 2, request)
     const code = joined.readInt16BE(4) // after the throttle time
     if (code !== 0) throw new Error(`group join refused (${code})`)
-    const memberId = readMemberId(joined)
-    await ask(API.LEAVE_GROUP, 0, Buffer.concat([string(group), string(memberId)]))
+    await ask(API.LEAVE_GROUP, 0, Buffer.concat([string(group), string(readMemberId(joined))]))
+  })
+}
+
+/** Advertised address of the broker that coordinates a group. */
+function findCoordinator(broker: string, group: string, timeoutMs: number): Promise<string> {
+  return withConnection(broker, timeoutMs, async ({ ask }) => {
+    const answer = await ask(API.FIND_COORDINATOR, 0, string(group))
+    if (answer.readInt16BE(0) !== 0) throw new Error(`no group coordinator yet (${answer.readInt16BE(0)})`)
+    const hostLength = answer.readInt16BE(6) // after the error and the node id
+    const host = answer.toString('utf8', 8, 8 + hostLength)
+    return `${host}:${answer.readInt32BE(8 + hostLength)}`
   })
 }
 

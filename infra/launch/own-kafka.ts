@@ -4,100 +4,62 @@
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { daemonPid, joinUsers, leaveUsers, startDaemon, stopProcess } from './daemon.ts'
+import { startDaemon } from './daemon.ts'
 import { joinGroup } from './kafka-wire.ts'
 import { withLock } from './lock.ts'
+import { choosePort, joinOrStart, type OwnServer, type ServerUser } from './own-server.ts'
 import { DATA, LOGS, ROOT } from './paths.ts'
 import { longStep, Obstacle } from './say.ts'
-import { isPortFree, waitUntil } from './wait.ts'
 
 const run = promisify(execFile)
+export const OWN_KAFKA_DIR = `${DATA}/kafka`
 const LIB = `${DATA}/kafka/lib`
 const POM = `${ROOT}/infra/kafka/pom.xml`
+const STANDARD_PORT = 19092
 
 export type OwnKafkaOptions = {
-  /** Holds `data/`, the settings, the pid file and the list of users. */
+  /** Holds `data/` and the settings. */
   dir?: string
+  /** The controller listens on the next one. Default 19092, or the next free one in tens. */
   port?: number
-  controllerPort?: number
-  logFile?: string
   heapMb?: number
   /** Added to or overriding server.properties. */
   settings?: Record<string, string>
-  /** Who the broker is started for: it lives at least as long as that process. `'itself'`: until stopped explicitly. */
-  user?: number | 'itself'
+  user?: ServerUser
 }
 
-export type OwnServer = {
-  /** Address for clients. */
-  url: string
-  pid: number
-  /** False when it ran already and was only joined. */
-  isNew: boolean
-  /** Says that this user is done; the last one stops the server. */
-  release: () => Promise<void>
-}
-
-const KAFKA_PORT = 19092
-
-/** Starts our broker or joins the one that runs. Rejects with an Obstacle when Java, Maven or the ports are missing. */
-export async function startOwnKafka(options: OwnKafkaOptions = {}): Promise<OwnServer> {
-  const { dir = `${DATA}/kafka`, port = KAFKA_PORT, user = process.pid } = options
-  const url = `127.0.0.1:${port}`
-  const { pidFile, usersDir } = filesOf(dir)
-  return withLock(`${dir}/lock`, async () => {
-    const running = daemonPid(pidFile, dir)
-    const pid = running ?? (await launchBroker({ ...options, dir, port }))
-    joinUsers(usersDir, user === 'itself' ? pid : user)
-    if (!(await waitUntil(() => joinGroup(url).then(() => true), { withinMs: 60_000, everyMs: 100 }))) {
-      throw new Obstacle(
-        `The Kafka broker on ${url} (process ${pid}) does not answer: its log ${options.logFile ?? defaultLog(dir)} says why; \`npm run reset\` gives it fresh data.`,
-      )
-    }
-    return { url, pid, isNew: running === undefined, release: () => releaseOwnKafka({ dir, user }) }
+/** Starts our broker or joins the one that runs. Rejects with an Obstacle when Java, Maven or a port is missing. */
+export function startOwnKafka(options: OwnKafkaOptions = {}): Promise<OwnServer> {
+  const { dir = OWN_KAFKA_DIR, user = process.pid } = options
+  const logFile = dir === OWN_KAFKA_DIR ? `${LOGS}/kafka.log` : `${dir}/kafka.log`
+  return joinOrStart({
+    name: 'Kafka',
+    dir,
+    logFile,
+    user,
+    launch: (pidFile) => launchBroker(options, { dir, pidFile, logFile }),
+    isReady: (url) => joinGroup(url),
   })
 }
 
-/** Stops our broker if it runs, whoever uses it. Returns whether it ran. */
-export async function stopOwnKafka(dir = `${DATA}/kafka`): Promise<boolean> {
-  const { pidFile } = filesOf(dir)
-  const pid = daemonPid(pidFile, dir)
-  if (pid !== undefined) await stopProcess(pid)
-  rmSync(pidFile, { force: true })
-  return pid !== undefined
-}
-
-async function releaseOwnKafka({ dir, user }: { dir: string; user: number | 'itself' }): Promise<void> {
-  if (user === 'itself') return
-  if (leaveUsers(filesOf(dir).usersDir, user)) await stopOwnKafka(dir)
-}
-
-const filesOf = (dir: string) => ({ pidFile: `${dir}/broker.pid`, usersDir: `${dir}/users` })
-const defaultLog = (dir: string) => (dir === `${DATA}/kafka` ? `${LOGS}/kafka.log` : `${dir}/kafka.log`)
-
-async function launchBroker(options: OwnKafkaOptions & { dir: string; port: number }): Promise<number> {
-  const { dir, port, controllerPort = port + 1, heapMb = Number(process.env.KAFKA_HEAP_MB ?? 384) } = options
-  const logFile = options.logFile ?? defaultLog(dir)
+async function launchBroker(
+  options: OwnKafkaOptions,
+  files: { dir: string; pidFile: string; logFile: string },
+): Promise<string> {
+  const { heapMb = Number(process.env.KAFKA_HEAP_MB ?? 384), settings = {} } = options
+  const { dir, pidFile, logFile } = files
   await requireJava()
   await resolveJars()
-  for (const wanted of [port, controllerPort]) {
-    if (await isPortFree(wanted)) continue
-    throw new Obstacle(
-      `Port ${wanted}, which our Kafka broker needs, is taken by another program: stop that program, or set KAFKA_BROKERS to a Kafka that runs already.`,
-    )
-  }
-  const properties = writeSettings({ ...options, controllerPort })
+  const port = await choosePort('Kafka broker', options.port, STANDARD_PORT, REMEDY, 2)
+  const properties = writeSettings(dir, port, settings)
   await formatOnce(dir, properties)
-  return startDaemon({
-    command: 'java',
-    args: [...javaArgs(heapMb), 'kafka.Kafka', properties],
-    pidFile: filesOf(dir).pidFile,
-    logFile,
-  })
+  startDaemon({ command: 'java', args: [...javaArgs(heapMb), 'kafka.Kafka', properties], pidFile, logFile })
+  return `127.0.0.1:${port}`
 }
+
+const REMEDY = 'set KAFKA_BROKERS to a Kafka that runs already'
 
 const javaArgs = (heapMb: number) => [
   `-Xmx${heapMb}m`,
@@ -117,7 +79,7 @@ async function requireJava(): Promise<void> {
   if (version >= 17) return
   const found = version === 0 ? 'there is no Java' : `Java here is version ${version}`
   throw new Obstacle(
-    `Kafka needs Java 17 or newer and ${found}: install it (Debian: apt-get install openjdk-17-jre-headless maven), or set KAFKA_BROKERS to a Kafka that runs already.`,
+    `Kafka needs Java 17 or newer and ${found}: install it (Debian: apt-get install openjdk-17-jre-headless maven), or ${REMEDY}.`,
   )
 }
 
@@ -132,7 +94,7 @@ async function resolveJars(): Promise<void> {
       const fresh = `${LIB}.new`
       rmSync(fresh, { recursive: true, force: true })
       await runMaven(['dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${fresh}`])
-      writeFileSync(join(fresh, 'pom.xml'), wanted)
+      writeFileSync(`${fresh}/pom.xml`, wanted)
       rmSync(LIB, { recursive: true, force: true })
       renameSync(fresh, LIB)
     })
@@ -146,7 +108,7 @@ async function runMaven(args: string[]): Promise<void> {
     const fault = error as NodeJS.ErrnoException & { stdout?: string }
     if (fault.code === 'ENOENT') {
       throw new Obstacle(
-        'Kafka is fetched with Maven and `mvn` is not installed: install it (Debian: apt-get install maven), or set KAFKA_BROKERS to a Kafka that runs already.',
+        `Kafka is fetched with Maven, and mvn is not installed: install it (Debian: apt-get install maven), or ${REMEDY}.`,
       )
     }
     const reason = /\[ERROR\] (.*)/.exec(fault.stdout ?? '')?.[1] ?? fault.message
@@ -173,15 +135,14 @@ async function formatOnce(dir: string, properties: string): Promise<void> {
   ])
 }
 
-function writeSettings(options: OwnKafkaOptions & { dir: string; port: number; controllerPort: number }): string {
-  const { dir, port, controllerPort, settings = {} } = options
+function writeSettings(dir: string, port: number, settings: Record<string, string>): string {
   const all: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': '1',
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${port + 1}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
     'controller.listener.names': 'CONTROLLER',
-    'controller.quorum.bootstrap.servers': `127.0.0.1:${controllerPort}`,
+    'controller.quorum.bootstrap.servers': `127.0.0.1:${port + 1}`,
     'log.dirs': `${dir}/data`,
     // One node holds every copy.
     'default.replication.factor': '1',
@@ -211,11 +172,4 @@ function writeSettings(options: OwnKafkaOptions & { dir: string; port: number; c
       .join(''),
   )
   return path
-}
-
-/** Deletes the broker's data; it must not be running. Returns whether there was any. */
-export function wipeOwnKafka(dir = `${DATA}/kafka`): boolean {
-  const hadData = existsSync(`${dir}/data`) && readdirSync(`${dir}/data`).length > 0
-  rmSync(`${dir}/data`, { recursive: true, force: true })
-  return hadData
 }

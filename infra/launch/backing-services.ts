@@ -1,0 +1,129 @@
+/**
+ * Finds or brings up Postgres, Redis and Kafka. Each is looked for in this order: its address in the environment;
+ * Docker Compose where an engine answers; what listens on the standard local port and passes a check; a server of our
+ * own. What fails a check on a standard port is left alone and named; what the environment names must work.
+ */
+import { checkKafka } from './check-kafka.ts'
+import { checkPostgres } from './check-postgres.ts'
+import { checkRedis } from './check-redis.ts'
+import { COMPOSE_URLS, type ComposeService, composeUp, hasDocker, releaseCompose } from './compose.ts'
+import { OWN_KAFKA_DIR, startOwnKafka } from './own-kafka.ts'
+import { ownPostgresDir, startOwnPostgres } from './own-postgres.ts'
+import { OWN_REDIS_DIR, startOwnRedis } from './own-redis.ts'
+import { type OwnServer, releaseOwnServer } from './own-server.ts'
+import { Obstacle, say } from './say.ts'
+import { isListening } from './wait.ts'
+
+export type BackingService = {
+  url: string
+  /** Where it was found. Only `own` and `compose` are ours to stop and to wipe. */
+  source: 'environment' | 'compose' | 'local' | 'own'
+}
+
+export type BackingServices = Record<ComposeService, BackingService>
+
+type Recipe = {
+  title: string
+  variable: string
+  localUrl: string
+  localPort: number
+  check: (url: string, name: string) => Promise<unknown>
+  startOwn: (user: number) => Promise<OwnServer>
+}
+
+const RECIPES: Record<ComposeService, Recipe> = {
+  postgres: {
+    title: 'Postgres',
+    variable: 'DATABASE_URL',
+    localUrl: `postgres://${process.env.PGUSER ?? 'postgres'}@127.0.0.1:5432/postgres`,
+    localPort: 5432,
+    check: checkPostgres,
+    startOwn: (user) => startOwnPostgres({ user }),
+  },
+  redis: {
+    title: 'Redis',
+    variable: 'REDIS_URL',
+    localUrl: 'redis://127.0.0.1:6379',
+    localPort: 6379,
+    check: checkRedis,
+    startOwn: (user) => startOwnRedis({ user }),
+  },
+  kafka: {
+    title: 'Kafka',
+    variable: 'KAFKA_BROKERS',
+    localUrl: '127.0.0.1:9092',
+    localPort: 9092,
+    check: checkKafka,
+    startOwn: (user) => startOwnKafka({ user }),
+  },
+}
+
+const NAMES = Object.keys(RECIPES) as ComposeService[]
+
+/**
+ * Finds or starts all three, at the same time where that is possible. `user` is the process they are needed by: what
+ * we start for it lives until it releases them or dies. Rejects with an Obstacle.
+ */
+export async function ensureBackingServices(
+  env: NodeJS.ProcessEnv = process.env,
+  user: number = process.pid,
+): Promise<BackingServices> {
+  const missing = NAMES.filter((name) => !env[RECIPES[name].variable])
+  const inCompose = missing.length > 0 && (await hasDocker()) && (await composeUp(missing, user)) ? missing : []
+  const find = (name: ComposeService) => findOne(name, { env, user, inCompose: inCompose.includes(name) })
+  // allSettled: what is being started must have settled before we give up, or it would go on behind our back.
+  const results = await Promise.allSettled(NAMES.map(find))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) {
+    await releaseBackingServices(user)
+    throw failed.reason
+  }
+  return Object.fromEntries(
+    NAMES.map((name, i) => [name, (results[i] as PromiseFulfilledResult<BackingService>).value]),
+  ) as BackingServices
+}
+
+type Circumstances = { env: NodeJS.ProcessEnv; user: number; inCompose: boolean }
+
+async function findOne(name: ComposeService, { env, user, inCompose }: Circumstances): Promise<BackingService> {
+  const { title, variable, localUrl, localPort, check, startOwn } = RECIPES[name]
+  const given = env[variable]
+  if (given) {
+    await check(given, `The ${title} of ${variable} (${withoutPassword(given)})`)
+    return { url: given, source: 'environment' }
+  }
+  if (inCompose) {
+    await check(COMPOSE_URLS[name], `The ${title} of docker-compose.yml`)
+    return { url: COMPOSE_URLS[name], source: 'compose' }
+  }
+  const complaint = await checkLocal()
+  if (complaint === undefined) return { url: localUrl, source: 'local' }
+  if (complaint) say(`· ${complaint} Leaving it alone and using our own.`)
+  const { url } = await startOwn(user)
+  return { url, source: 'own' }
+
+  /** Undefined when what listens on the standard port will do, an empty string when nothing does, else the reason. */
+  async function checkLocal(): Promise<string | undefined> {
+    if (!(await isListening('127.0.0.1', localPort))) return ''
+    try {
+      await check(localUrl, `The ${title} on port ${localPort}`)
+      return undefined
+    } catch (error) {
+      if (error instanceof Obstacle) return error.message
+      throw error
+    }
+  }
+}
+
+/** The address without its password, for sentences. */
+export function withoutPassword(address: string): string {
+  return address.replace(/:[^:@/]*@/, '@')
+}
+
+/** Lets go of whatever `ensureBackingServices` started for this user; the last user stops it. */
+export async function releaseBackingServices(user: number = process.pid): Promise<void> {
+  await Promise.all([
+    releaseCompose(user),
+    ...[OWN_KAFKA_DIR, ownPostgresDir(), OWN_REDIS_DIR].map((dir) => releaseOwnServer(dir, user)),
+  ])
+}

@@ -1,0 +1,63 @@
+/** The backing services of docker-compose.yml, for machines where a Docker engine answers. */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { joinUsers, leaveUsers } from './daemon.ts'
+import { withLock } from './lock.ts'
+import { DATA, ROOT } from './paths.ts'
+import { longStep, say } from './say.ts'
+
+const run = promisify(execFile)
+const COMPOSE = ['compose', '-f', `${ROOT}/docker-compose.yml`, '-p', 'portolan']
+const USERS = `${DATA}/compose/users`
+const LOCK = `${DATA}/compose/lock`
+
+export type ComposeService = 'postgres' | 'redis' | 'kafka'
+
+/** Addresses of the services of docker-compose.yml as seen from this machine. */
+export const COMPOSE_URLS: Record<ComposeService, string> = {
+  postgres: 'postgres://postgres:portolan@127.0.0.1:25432/postgres',
+  redis: 'redis://127.0.0.1:26379',
+  kafka: '127.0.0.1:29092',
+}
+
+/** True when a Docker engine answers and has the compose command. Takes three seconds at most: an engine may hang. */
+export async function hasDocker(): Promise<boolean> {
+  const quickly = { timeout: 3000, killSignal: 'SIGKILL' as const }
+  try {
+    await run('docker', ['info', '--format', '{{.ServerVersion}}'], quickly)
+    await run('docker', ['compose', 'version'], quickly)
+    return true
+  } catch {
+    return false // no docker, no engine behind it, no right to use it, or no compose: the next way is tried
+  }
+}
+
+/**
+ * Brings the services up and waits for their health checks. Returns false, after saying why in one line, when Docker
+ * cannot (no network for the images, say), so that the next way is tried.
+ */
+export async function composeUp(services: ComposeService[], user: number): Promise<boolean> {
+  return withLock(LOCK, async () => {
+    try {
+      await longStep(`starting ${services.join(', ')} with Docker Compose`, () =>
+        run('docker', [...COMPOSE, 'up', '-d', '--wait', ...services], { timeout: 600_000, maxBuffer: 64 << 20 }),
+      )
+      joinUsers(USERS, user)
+      return true
+    } catch (error) {
+      const { stderr = '', message } = error as Error & { stderr?: string }
+      const reason = stderr.trim().split('\n').at(-1) || message.split('\n')[0]
+      say(`· Docker Compose could not start them (${reason}); looking for another way`)
+      return false
+    }
+  })
+}
+
+/** Stops the containers when `user` was the last; their volumes stay. Does nothing for a user that never joined. */
+export async function releaseCompose(user: number): Promise<void> {
+  if (!existsSync(`${USERS}/${user}`)) return
+  await withLock(LOCK, async () => {
+    if (leaveUsers(USERS, user)) await run('docker', [...COMPOSE, 'stop'], { timeout: 60_000 })
+  })
+}
