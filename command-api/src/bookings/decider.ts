@@ -1,0 +1,176 @@
+/**
+ * What members and operators may do with a booking. Pure: state and the database's instant in, events out.
+ *
+ * Every decision may touch two streams, the booking and its member's account, in one transaction. `conclude` is the one place that
+ * ends a booking that is being undone, so each decision only says what happened.
+ */
+import type { BookedOffer, BookingEvent, FailureReason } from '@portolan/schemas/bookings/messages.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
+import { type Booking, type BookingState, evolveBooking } from './booking.ts'
+import type { MemberAccount } from './member-account.ts'
+import { claimedSteps, later, owesGiveBack, type ProcessTimes, undoSteps } from './process.ts'
+
+export interface Decision {
+  booking: BookingEvent[]
+  account: MemberEvent[]
+}
+
+export interface States {
+  booking: BookingState
+  account: MemberAccount
+}
+
+export interface RequestBooking {
+  bookingId: string
+  memberId: string
+  personId: string
+  offer: BookedOffer
+  price: Booking['price']
+  passengers: Booking['passengers']
+  contactSealed: string
+  /** Set when our threshold or the partner's check asks for an operator. */
+  approval: { askedBy: 'threshold' | 'partner'; reason: string } | null
+}
+
+/** A new booking; with `approval` it waits for an operator and nothing is held or deducted meanwhile. */
+export function requestBooking(command: RequestBooking, now: string, times: ProcessTimes): BookingEvent[] {
+  const { approval, ...request } = command
+  const events: BookingEvent[] = [{ type: 'BookingRequested', data: { ...request, at: now } }]
+  if (approval) {
+    const expiresAt = later(now, times.approvalTtlMs)
+    events.push({ type: 'ApprovalRequested', data: { ...approval, expiresAt, at: now } })
+  }
+  return events
+}
+
+/**
+ * Approves a pending booking; [] when it was approved before. An approval that is met too late expires the booking instead: the caller
+ * sees that in the state.
+ * Rejects: booking-not-found, not-pending-approval.
+ */
+export function approveBooking(state: BookingState, by: string, now: string): BookingEvent[] {
+  const b = existing(state)
+  if (b.phase !== 'pending_approval')
+    return b.approval && b.phase !== 'rejected' && b.phase !== 'expired' && !b.cancellation ? [] : refuseDecision(b)
+  if (approvalIsOver(b, now)) return [approvalExpired(now)]
+  return [{ type: 'BookingApproved', data: { by, at: now } }]
+}
+
+/** Rejects a pending booking; [] when it was rejected before. Rejects: booking-not-found, not-pending-approval. */
+export function rejectBooking(state: BookingState, by: string, reason: string, now: string): BookingEvent[] {
+  const b = existing(state)
+  if (b.phase === 'rejected') return []
+  if (b.phase !== 'pending_approval') return refuseDecision(b)
+  if (approvalIsOver(b, now)) return [approvalExpired(now)]
+  return [{ type: 'BookingRejected', data: { by, reason, at: now } }]
+}
+
+/** Whether a pending approval has run out at `now`. */
+export function approvalIsOver(b: Booking, now: string): boolean {
+  return b.phase === 'pending_approval' && b.approval !== null && now >= b.approval.expiresAt
+}
+
+export const approvalExpired = (now: string): BookingEvent => ({
+  type: 'BookingExpired',
+  data: { reason: 'approval-expired', at: now },
+})
+
+/**
+ * Cancels for the member; [] when a cancellation was asked for before. A booking whose outcome is still open is cancelled once it is known.
+ * Rejects: booking-not-found, not-cancellable (ended otherwise, or departed).
+ */
+export function cancelBooking(
+  states: States,
+  command: { by: string; refundRequested: boolean; reason: string | null },
+  now: string,
+  times: ProcessTimes,
+): Decision {
+  const b = existing(states.booking)
+  if (b.cancellation) return nothing
+  if (b.phase === 'failed' || b.phase === 'rejected' || b.phase === 'expired') {
+    throw new Rejection('not-cancellable', `Booking with ID '${b.bookingId}' is ${b.phase}`)
+  }
+  if (b.offer.outbound.departure.time <= now) {
+    throw new Rejection('not-cancellable', `The flight of booking '${b.bookingId}' has departed`)
+  }
+  if (approvalIsOver(b, now)) return { booking: [approvalExpired(now)], account: [] }
+  const asked: BookingEvent = { type: 'CancellationRequested', data: { ...command, at: now } }
+  if (b.phase === 'pending_approval') {
+    const done: BookingEvent = { type: 'BookingCancelled', data: { refund: 'not_applicable', at: now } }
+    return { booking: [asked, done], account: [] }
+  }
+  return conclude(states, { booking: [asked], account: [] }, now, times)
+}
+
+/** Records that an owed refund was given back outside. [] when nothing is owed for the booking. Rejects: booking-not-found. */
+export function settleOwedRefund(states: States, by: string, reason: string, now: string): MemberEvent[] {
+  const b = existing(states.booking)
+  const owed = states.account.owed[b.bookingId]
+  if (!owed) return []
+  const { bookingId, memberId } = b
+  return [{ type: 'OwedRefundSettled', data: { bookingId, memberId, ...owed, by, reason, at: now } }]
+}
+
+/** Starts undoing a booking that cannot be completed; it ends as `to` once everything is taken back. */
+export function compensation(
+  reason: FailureReason,
+  now: string,
+  availableBalance: number | null = null,
+  to: 'failed' | 'expired' = 'failed',
+): BookingEvent {
+  return { type: 'CompensationStarted', data: { to, reason, availableBalance, at: now } }
+}
+
+/** The same amount as owed, in the booking and in the member's account. */
+export function refundOwed(b: Booking, why: string, now: string): Decision {
+  if (!b.deduction) return nothing
+  const { amount, currency } = b.deduction
+  const { bookingId, memberId } = b
+  return {
+    booking: [{ type: 'RefundOwed', data: { amount, currency, why, at: now } }],
+    account: [{ type: 'RefundOwed', data: { bookingId, memberId, amount, currency, at: now } }],
+  }
+}
+
+/**
+ * Adds what follows by itself: an amount that no call can give back becomes owed, and a booking with nothing left to undo ends.
+ * Nothing follows while a call is claimed or something stands in the way.
+ */
+export function conclude(states: States, decision: Decision, now: string, times: ProcessTimes): Decision {
+  const b = decision.booking.reduce(evolveBooking, states.booking)
+  if (b?.phase !== 'undoing' || !b.undo || b.unknown || b.awaiting || b.operator || claimedSteps(b).length > 0) {
+    return decision
+  }
+  if (undoSteps(b, times).length > 0) return decision
+  const owed = owesGiveBack(b) ? refundOwed(b, 'no transaction id is known', now) : nothing
+  return {
+    booking: [...decision.booking, ...owed.booking, ending(owed.booking.reduce(evolveBooking, b) ?? b, now)],
+    account: [...decision.account, ...owed.account],
+  }
+}
+
+function ending(b: Booking, now: string): BookingEvent {
+  const reason = b.undo?.reason ?? 'operator-decision'
+  if (b.undo?.to === 'failed') return { type: 'BookingFailed', data: { reason, at: now } }
+  if (b.undo?.to === 'expired') return { type: 'BookingExpired', data: { reason, at: now } }
+  return { type: 'BookingCancelled', data: { refund: refundStatus(b), at: now } }
+}
+
+function refundStatus(b: Booking): 'processed' | 'pending' | 'not_requested' | 'not_applicable' {
+  if (!b.deduction) return 'not_applicable'
+  if (!b.givenBack) return 'not_requested'
+  return b.givenBack.as === 'refunded' ? 'processed' : 'pending'
+}
+
+/** The booking, or a rejection booking-not-found. */
+export function existing(state: BookingState): Booking {
+  if (!state) throw new Rejection('booking-not-found', 'Booking not found')
+  return state
+}
+
+function refuseDecision(b: Booking): never {
+  throw new Rejection('not-pending-approval', `Booking with ID '${b.bookingId}' is not waiting for an approval`)
+}
+
+export const nothing: Decision = { booking: [], account: [] }

@@ -1,0 +1,348 @@
+/**
+ * What follows from the outcome of each step, by the table of the design's section 5: a success is recorded; what certainly did not
+ * happen is tried again within its window or undone; what nobody knows becomes `unknown` and is reconciled, then decided by a person.
+ */
+import type { BookingEvent, FailureReason } from '@portolan/schemas/bookings/messages.ts'
+import { insufficientBalanceSchema, type LookedUpOrder, stepResults } from '@portolan/schemas/bookings/results.ts'
+import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
+import type { OpenStep, Outcome } from '@portolan/schemas/steps.ts'
+import type { AttemptSettings } from './attempts.ts'
+import type { Booking } from './booking.ts'
+import { approvalExpired, compensation, type Decision, nothing, refundOwed } from './decider.ts'
+import { judgeBalance, type MemberAccount } from './member-account.ts'
+import { later, movementSteps } from './process.ts'
+
+/** Where an outcome is judged: the booking, its member's account, the open step, the database's instant, the settings. */
+export interface At {
+  b: Booking
+  account: MemberAccount
+  open: OpenStep
+  now: string
+  settings: AttemptSettings
+}
+
+/** The facts of a step that happened. `result` is checked against the step's schema and refused (ZodError) when it does not fit. */
+export function succeeded(at: At, result: unknown): Decision {
+  const { b, open, now } = at
+  switch (open.step) {
+    case 'recheck-fare':
+      return fareRechecked(b, stepResults['recheck-fare'].parse(result), now)
+    case 'place-hold':
+      return facts({ type: 'HoldPlaced', data: { ...stepResults['place-hold'].parse(result), at: now } })
+    case 'deduct':
+      return deducted(at, stepResults.deduct.parse(result).transactionId)
+    case 'issue-tickets':
+      return facts({ type: 'BookingConfirmed', data: { ...stepResults['issue-tickets'].parse(result), at: now } })
+    case 'cancel-order':
+      return facts({ type: 'OrderCancelled', data: { ...stepResults['cancel-order'].parse(result), at: now } })
+    case 'refund':
+      return refunded(at, stepResults.refund.parse(result).refundId)
+    default:
+      return nothing
+  }
+}
+
+/** An attempt that did not simply succeed: accepted, refused, not done, or unknown. Begins with AttemptEnded. */
+export function attemptFailed(at: At, outcome: Exclude<Outcome, { kind: 'succeeded' }>): Decision {
+  const { open } = at
+  switch (outcome.kind) {
+    case 'unknown':
+      return isRead(open.step) ? notDone(at, outcome.code, 0) : becameUnknown(at, outcome.code)
+    case 'accepted':
+      return isRead(open.step) || movementSteps.includes(open.step) ? becameUnknown(at, 'timeout') : accepted(at)
+    case 'not-done':
+      return notDone(at, outcome.code, outcome.retryAfterMs)
+    case 'refused':
+      return refused(at, outcome.code, outcome.result)
+  }
+}
+
+/** A claimed attempt whose report never came. Without a recorded balance no movement was ever sent, so it did not happen. */
+export function callLost(at: At): Decision {
+  const { open, account } = at
+  const neverSent = movementSteps.includes(open.step) && account.open?.balanceBefore === null
+  return neverSent ? notDone(at, 'no-report', 0) : becameUnknown(at, 'no-report')
+}
+
+/** A timer that fell due. */
+export function timerFired(at: At): Decision {
+  const { b, open, now } = at
+  const end = ended(at, 'succeeded', null, null)
+  if (now < open.dueAt) return facts(ended(at, 'not-done', 'early', open.dueAt))
+  if (open.step === 'approval-expiry') return facts(end, approvalExpired(now))
+  if (open.step === 'hold-expiry') return facts(end, compensation('hold-expired', now, null, 'expired'))
+  // The operators' entry stays; it is asked for again so that its alarm repeats.
+  return facts(ended(at, 'not-done', 'overdue', later(now, Date.parse(open.dueAt) - Date.parse(b.progressAt))))
+}
+
+/** What a reconciling or polling read says about the step in question. */
+export function resolve(at: At, result: unknown): Decision {
+  const { b, open } = at
+  if (open.step === 'reconcile-movement') return movementRead(at, stepResults['reconcile-movement'].parse(result))
+  const lookup = stepResults['reconcile-order'].parse(result)
+  const step = b.unknown?.step ?? b.awaiting?.step
+  if (!step) return facts(ended(at, 'succeeded', null, null))
+  const happened = lookup.found ? orderSays(at, step, lookup.order) : []
+  if (happened.length > 0) return established(at, step, true, facts(...happened))
+  if (b.awaiting || !isSettled(at)) return notDone(at, 'not-found-yet', 0)
+  return established(at, step, false, didNotHappen({ ...at, open: { ...open, step } }, 'supplier-unavailable'))
+}
+
+/** What follows when it is certain that `at.open.step` did not happen and the member has already been answered. */
+export function didNotHappen(at: At, reason: FailureReason): Decision {
+  const { open, now } = at
+  const voided = voidMovement(at, 'established')
+  // Giving back is tried again; anything else was answered as failed and never comes back to life.
+  if (open.step === 'refund' || open.step === 'cancel-order') return { booking: [], account: voided }
+  return { booking: [compensation(reason, now)], account: voided }
+}
+
+/** The deduction as a fact in both streams. transactionId: null when only the balance told. */
+export function deducted(at: At, transactionId: string | null): Decision {
+  const { b, now } = at
+  const { loyaltyAmount: amount, loyaltyCurrency: currency } = b.price
+  return {
+    booking: [{ type: 'PaymentDeducted', data: { amount, currency, transactionId, at: now } }],
+    account: settle(at, transactionId),
+  }
+}
+
+/** The refund as a fact in both streams. refundId: null when only the balance or a person told. */
+export function refunded(at: At, refundId: string | null): Decision {
+  const { b, now } = at
+  if (!b.deduction) return nothing
+  const { amount, currency } = b.deduction
+  return {
+    booking: [{ type: 'PaymentRefunded', data: { amount, currency, refundId, at: now } }],
+    account: settle(at, refundId),
+  }
+}
+
+/** The amount becomes owed and the open movement, if any, ends without one. */
+export function owed(at: At, why: string): Decision {
+  const { booking, account } = refundOwed(at.b, why, at.now)
+  return { booking, account: [...voidMovement(at, why), ...account] }
+}
+
+function refused(at: At, code: string, result: unknown): Decision {
+  const { open, now } = at
+  const end = ended(at, 'refused', code, null)
+  switch (open.step) {
+    case 'recheck-fare':
+      return facts(end, compensation('offer-unavailable', now, null, 'expired'))
+    case 'deduct': {
+      const available = insufficientBalanceSchema.safeParse(result).data?.available ?? null
+      return { booking: [end, compensation(deductReason(code), now, available)], account: voidMovement(at, code) }
+    }
+    case 'refund': {
+      if (code !== 'transaction-not-found')
+        return { booking: [end, operatorNeeded(at, code)], account: voidMovement(at, code) }
+      const owing = owed(at, code)
+      return { booking: [end, ...owing.booking], account: owing.account }
+    }
+    case 'cancel-order':
+      return facts(end, ...cancellationRefused(at, code))
+    case 'place-hold':
+    case 'issue-tickets':
+      return facts(end, compensation(supplierReason(code), now))
+    default:
+      return facts(end, operatorNeeded(at, code))
+  }
+}
+
+/** An unpaid order that the supplier will not cancel lapses by itself; a paid one needs a person. */
+function cancellationRefused(at: At, code: string): BookingEvent[] {
+  const { b, now } = at
+  if (!b.order) return []
+  if (code !== 'already-cancelled' && b.order.state !== 'held') return [operatorNeeded(at, code)]
+  const { orderId } = b.order
+  return [{ type: 'OrderCancelled', data: { orderId, penaltyMinor: 0, currency: b.price.currency, at: now } }]
+}
+
+/** Did not happen, may be tried again: after a growing pause while the window lasts, then the step is given up. */
+function notDone(at: At, code: string, retryAfterMs: number): Decision {
+  const { open, now } = at
+  const retryAt = later(now, Math.max(retryAfterMs, pauseMs(at)))
+  const account = voidMovement(at, code)
+  if (code !== 'deadline-passed' && retryAt <= open.deadline) {
+    return { booking: [ended(at, 'not-done', code, retryAt)], account }
+  }
+  return { booking: [ended(at, 'not-done', code, null), givenUp(at, code)], account }
+}
+
+function givenUp(at: At, code: string): BookingEvent {
+  switch (at.open.step) {
+    case 'deduct':
+      return compensation('partner-unavailable', at.now)
+    case 'recheck-fare':
+    case 'place-hold':
+    case 'issue-tickets':
+      return compensation('supplier-unavailable', at.now)
+    default:
+      return operatorNeeded(at, code)
+  }
+}
+
+/** Reads keep their own rhythm; calls that failed pause 0.5 s, 1 s, 2 s … up to a minute. */
+function pauseMs(at: At): number {
+  const { times } = at.settings
+  if (at.open.step === 'poll-order') return times.pollEveryMs
+  if (isRead(at.open.step)) return times.reconcileEveryMs
+  return Math.min(60_000, 500 * 2 ** Math.min(at.open.attempt - 1, 7))
+}
+
+function becameUnknown(at: At, code: string): Decision {
+  const { open, now, account, settings } = at
+  const { step, attempt } = open
+  const reconcileUntil = later(now, settings.times.reconcileWindowMs)
+  const movement = movementSteps.includes(step) ? account.open : null
+  return {
+    booking: [
+      ended(at, 'unknown', code, null),
+      { type: 'OutcomeUnknown', data: { step, attempt, code, reconcileUntil, at: now } },
+    ],
+    account: movement ? [{ type: 'MovementUnknown', data: { movementId: movement.movementId, at: now } }] : [],
+  }
+}
+
+function accepted(at: At): Decision {
+  const { open, now, settings } = at
+  const pollUntil = later(now, settings.times.pollWindowMs)
+  return facts(ended(at, 'accepted', null, null), {
+    type: 'SupplierAccepted',
+    data: { step: open.step, pollUntil, at: now },
+  })
+}
+
+function movementRead(at: At, read: { balance: number; readAt: string }): Decision {
+  const { b, account, open, settings } = at
+  const { unknown } = b
+  if (!unknown) return facts(ended(at, 'succeeded', null, null))
+  const subject = { ...at, open: { ...open, step: unknown.step, attempt: unknown.attempt } }
+  if (!account.open) return established(at, unknown.step, false, didNotHappen(subject, 'partner-timeout'))
+  switch (judgeBalance(account.open, read.balance, settings.resetBalance, isSettled(at))) {
+    case 'happened':
+      return established(
+        at,
+        unknown.step,
+        true,
+        unknown.step === 'deduct' ? deducted(subject, null) : refunded(subject, null),
+      )
+    case 'did-not-happen': {
+      const reason =
+        unknown.code === 'server-error' || unknown.code === 'connection-cut' ? 'partner-unavailable' : 'partner-timeout'
+      return established(at, unknown.step, false, didNotHappen(subject, reason))
+    }
+    case 'early':
+      return notDone(at, 'balance-unchanged', 0)
+    case 'inconclusive':
+      return facts(ended(at, 'succeeded', 'inconclusive', null), operatorNeeded(subject, 'inconclusive-balance'))
+  }
+}
+
+/** What an order found at the supplier proves about the step that asked for it; [] when it proves nothing. */
+function orderSays(at: At, step: string, order: LookedUpOrder): BookingEvent[] {
+  const { now } = at
+  const { orderId, bookingReference, tickets, payBy, penaltyMinor, currency } = order
+  if (step === 'cancel-order') {
+    return order.cancelled ? [{ type: 'OrderCancelled', data: { orderId, penaltyMinor, currency, at: now } }] : []
+  }
+  if (order.cancelled) return []
+  if (step === 'place-hold') {
+    return [{ type: 'HoldPlaced', data: { orderId, bookingReference, payBy: payBy ?? now, at: now } }]
+  }
+  if (order.awaitingPayment) return []
+  return [{ type: 'BookingConfirmed', data: { orderId, bookingReference, tickets, at: now } }]
+}
+
+function established(at: At, step: string, happened: boolean, follow: Decision): Decision {
+  const { b, now } = at
+  const attempt = b.unknown?.attempt ?? b.attempts[step] ?? 1
+  return {
+    booking: [
+      ended(at, 'succeeded', null, null),
+      { type: 'OutcomeEstablished', data: { step, attempt, happened, by: 'reconciliation', at: now } },
+      ...follow.booking,
+    ],
+    account: follow.account,
+  }
+}
+
+function fareRechecked(
+  b: Booking,
+  fare: ReturnType<(typeof stepResults)['recheck-fare']['parse']>,
+  now: string,
+): Decision {
+  const { balance, ...rest } = fare
+  if (balance < b.price.loyaltyAmount) return facts(compensation('insufficient-balance', now, balance))
+  if (!costsAtMost(rest, b.offer)) return facts(compensation('price-increased', now, null, 'expired'))
+  return facts({ type: 'FareConfirmed', data: { ...rest, at: now } })
+}
+
+type Amount = { supplierAmount: string; supplierCurrency: string }
+
+/** Compares decimal strings of one currency exactly; another currency counts as more expensive. */
+function costsAtMost(a: Amount, b: Amount): boolean {
+  return (
+    a.supplierCurrency === b.supplierCurrency && tenThousandths(a.supplierAmount) <= tenThousandths(b.supplierAmount)
+  )
+}
+
+function tenThousandths(decimal: string): bigint {
+  const [whole = '0', fraction = ''] = decimal.split('.')
+  return BigInt(whole + fraction.padEnd(4, '0').slice(0, 4))
+}
+
+function isSettled(at: At): boolean {
+  const { b, now, settings } = at
+  return b.unknown !== null && now >= later(b.unknown.since, settings.times.settleMs)
+}
+
+function isRead(step: string): boolean {
+  return step === 'poll-order' || step === 'reconcile-order' || step === 'reconcile-movement' || step === 'recheck-fare'
+}
+
+function settle(at: At, transactionId: string | null): MemberEvent[] {
+  const { account, now } = at
+  if (!account.open) return []
+  const { movementId, bookingId, memberId, kind, amount, currency } = account.open
+  return [
+    {
+      type: 'MovementSettled',
+      data: { movementId, bookingId, memberId, kind, amount, currency, transactionId, at: now },
+    },
+  ]
+}
+
+/** Ends the account's open movement when it belongs to this booking; an attempt that was never claimed has none. */
+function voidMovement(at: At, reason: string): MemberEvent[] {
+  const { account, b, open, now } = at
+  if (!movementSteps.includes(open.step) || account.open?.bookingId !== b.bookingId) return []
+  return [{ type: 'MovementVoided', data: { movementId: account.open.movementId, reason, at: now } }]
+}
+
+function operatorNeeded(at: At, why: string): BookingEvent {
+  const { b, open, now, settings } = at
+  const subject = b.unknown ?? { step: b.awaiting?.step ?? open.step, attempt: open.attempt }
+  const decideBy = later(now, settings.times.operatorWindowMs)
+  return { type: 'OperatorNeeded', data: { step: subject.step, attempt: subject.attempt, why, decideBy, at: now } }
+}
+
+function ended(at: At, outcome: Outcome['kind'], code: string | null, retryAt: string | null): BookingEvent {
+  const { step, attempt } = at.open
+  return { type: 'AttemptEnded', data: { step, attempt, outcome, code, retryAt, at: at.now } }
+}
+
+function deductReason(code: string): FailureReason {
+  if (code === 'insufficient-balance' || code === 'member-not-found') return code
+  return code === 'unauthorized' ? 'partner-unauthorized' : 'partner-refused'
+}
+
+function supplierReason(code: string): FailureReason {
+  if (code === 'offer-expired' || code === 'price-changed' || code === 'offer-unavailable') return 'offer-unavailable'
+  return code === 'order-not-created' ? 'supplier-unavailable' : 'supplier-refused'
+}
+
+function facts(...booking: BookingEvent[]): Decision {
+  return { booking, account: [] }
+}
