@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Where every npm script begins: `node infra/launch/bootstrap.mjs <verb> [arguments]`.
+ * Where every npm script begins: `node infra/launch/bootstrap.mjs <verb> [arguments]`; the verb `install` only installs.
  *
  * Plain JavaScript without dependencies, because on a fresh clone there are none and the Node at hand may be an old
  * one. It installs what package-lock.json names, finds a Node that runs TypeScript (24 or newer; on Linux x64 the
@@ -35,9 +35,11 @@ const stopWith = (sentence) => {
 
 const [verb = '', ...rest] = process.argv.slice(2)
 const entry = ENTRIES[verb]
-if (!entry) stopWith(`Unknown verb "${verb}": use one of ${Object.keys(ENTRIES).join(', ')}.`)
+if (!entry && verb !== 'install')
+  stopWith(`Unknown verb "${verb}": use one of install, ${Object.keys(ENTRIES).join(', ')}.`)
 process.chdir(ROOT)
 if (!isInstalled()) await install()
+if (verb === 'install') process.exit(0)
 const node = findNode()
 process.env.PATH = [`${ROOT}/node_modules/.bin`, dirname(node), process.env.PATH].join(delimiter)
 process.env.NODE_COMPILE_CACHE ??= `${ROOT}/.data/compile-cache`
