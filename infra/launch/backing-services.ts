@@ -6,11 +6,11 @@
 import { checkKafka } from './check-kafka.ts'
 import { checkPostgres } from './check-postgres.ts'
 import { checkRedis } from './check-redis.ts'
-import { COMPOSE_URLS, type ComposeService, composeUp, hasDocker, releaseCompose } from './compose.ts'
+import { COMPOSE_URLS, type ComposeService, composeUp, hasDocker, releaseCompose, stopCompose } from './compose.ts'
 import { OWN_KAFKA_DIR, startOwnKafka } from './own-kafka.ts'
 import { ownPostgresDir, startOwnPostgres } from './own-postgres.ts'
 import { OWN_REDIS_DIR, startOwnRedis } from './own-redis.ts'
-import { type OwnServer, releaseOwnServer } from './own-server.ts'
+import { type OwnServer, releaseOwnServer, type ServerUser, stopOwnServer } from './own-server.ts'
 import { Obstacle, say } from './say.ts'
 import { isListening } from './wait.ts'
 
@@ -28,7 +28,7 @@ type Recipe = {
   localUrl: string
   localPort: number
   check: (url: string, name: string) => Promise<unknown>
-  startOwn: (user: number) => Promise<OwnServer>
+  startOwn: (user: ServerUser) => Promise<OwnServer>
 }
 
 const RECIPES: Record<ComposeService, Recipe> = {
@@ -62,11 +62,11 @@ const NAMES = Object.keys(RECIPES) as ComposeService[]
 
 /**
  * Finds or starts all three, at the same time where that is possible. `user` is the process they are needed by: what
- * we start for it lives until it releases them or dies. Rejects with an Obstacle.
+ * we start for it lives until its last user releases it. Rejects with an Obstacle.
  */
 export async function ensureBackingServices(
   env: NodeJS.ProcessEnv = process.env,
-  user: number = process.pid,
+  user: ServerUser = process.pid,
 ): Promise<BackingServices> {
   const missing = NAMES.filter((name) => !env[RECIPES[name].variable])
   const inCompose = missing.length > 0 && (await hasDocker()) && (await composeUp(missing, user)) ? missing : []
@@ -83,7 +83,7 @@ export async function ensureBackingServices(
   ) as BackingServices
 }
 
-type Circumstances = { env: NodeJS.ProcessEnv; user: number; inCompose: boolean }
+type Circumstances = { env: NodeJS.ProcessEnv; user: ServerUser; inCompose: boolean }
 
 async function findOne(name: ComposeService, { env, user, inCompose }: Circumstances): Promise<BackingService> {
   const { title, variable, localUrl, localPort, check, startOwn } = RECIPES[name]
@@ -121,9 +121,26 @@ export function withoutPassword(address: string): string {
 }
 
 /** Lets go of whatever `ensureBackingServices` started for this user; the last user stops it. */
-export async function releaseBackingServices(user: number = process.pid): Promise<void> {
-  await Promise.all([
-    releaseCompose(user),
-    ...[OWN_KAFKA_DIR, ownPostgresDir(), OWN_REDIS_DIR].map((dir) => releaseOwnServer(dir, user)),
-  ])
+export async function releaseBackingServices(user: ServerUser = process.pid): Promise<void> {
+  await Promise.all([releaseCompose(user), ...ownDirs().map((dir) => releaseOwnServer(dir, user))])
 }
+
+/** Stops what is ours and runs, whoever uses it. Their data stays. Returns whether any server of our own ran. */
+export async function stopBackingServices(): Promise<boolean> {
+  await stopCompose()
+  const ran = await Promise.all(ownDirs().map(stopOwnServer))
+  return ran.some(Boolean)
+}
+
+/** The environment under which our processes and tools find the services. */
+export function serviceEnvironment({ postgres, redis, kafka }: BackingServices): Record<string, string> {
+  return {
+    DATABASE_URL: postgres.url,
+    REDIS_URL: redis.url,
+    KAFKA_BROKERS: kafka.url,
+    // On a Kafka of somebody else our topics carry our name.
+    ...(kafka.source === 'local' && { KAFKA_TOPIC_PREFIX: process.env.KAFKA_TOPIC_PREFIX ?? 'portolan.' }),
+  }
+}
+
+const ownDirs = () => [OWN_KAFKA_DIR, ownPostgresDir(), OWN_REDIS_DIR]

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { joinUsers, leaveUsers } from './daemon.ts'
 import { withLock } from './lock.ts'
+import type { ServerUser } from './own-server.ts'
 import { DATA, ROOT } from './paths.ts'
 import { longStep, say } from './say.ts'
 
@@ -37,13 +38,13 @@ export async function hasDocker(): Promise<boolean> {
  * Brings the services up and waits for their health checks. Returns false, after saying why in one line, when Docker
  * cannot (no network for the images, say), so that the next way is tried.
  */
-export async function composeUp(services: ComposeService[], user: number): Promise<boolean> {
+export async function composeUp(services: ComposeService[], user: ServerUser): Promise<boolean> {
   return withLock(LOCK, async () => {
     try {
       await longStep(`starting ${services.join(', ')} with Docker Compose`, () =>
         run('docker', [...COMPOSE, 'up', '-d', '--wait', ...services], { timeout: 600_000, maxBuffer: 64 << 20 }),
       )
-      joinUsers(USERS, user)
+      if (user !== 'itself') joinUsers(USERS, user)
       return true
     } catch (error) {
       const { stderr = '', message } = error as Error & { stderr?: string }
@@ -55,9 +56,15 @@ export async function composeUp(services: ComposeService[], user: number): Promi
 }
 
 /** Stops the containers when `user` was the last; their volumes stay. Does nothing for a user that never joined. */
-export async function releaseCompose(user: number): Promise<void> {
-  if (!existsSync(`${USERS}/${user}`)) return
+export async function releaseCompose(user: ServerUser): Promise<void> {
+  if (user === 'itself' || !existsSync(`${USERS}/${user}`)) return
   await withLock(LOCK, async () => {
     if (leaveUsers(USERS, user)) await run('docker', [...COMPOSE, 'stop'], { timeout: 60_000 })
   })
+}
+
+/** Stops the containers, whoever uses them, if any was ever started from this checkout; their volumes stay. */
+export async function stopCompose(): Promise<void> {
+  if (existsSync(`${DATA}/compose`) && (await hasDocker()))
+    await run('docker', [...COMPOSE, 'stop'], { timeout: 60_000 })
 }

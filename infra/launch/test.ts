@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
-import { ensureBackingServices, releaseBackingServices } from './backing-services.ts'
+import { ensureBackingServices, releaseBackingServices, serviceEnvironment } from './backing-services.ts'
 import { ROOT } from './paths.ts'
 import { longStep, runEntry, say } from './say.ts'
 import { loadSettings } from './settings.ts'
@@ -63,13 +63,8 @@ async function main(): Promise<number> {
 }
 
 async function findServices(): Promise<NodeJS.ProcessEnv> {
-  const { postgres, redis, kafka } = await ensureBackingServices()
-  return {
-    PORTOLAN_TEST_DATABASE_URL: postgres.url,
-    DATABASE_URL: postgres.url,
-    REDIS_URL: redis.url,
-    KAFKA_BROKERS: kafka.url,
-  }
+  const env = serviceEnvironment(await ensureBackingServices())
+  return { ...env, PORTOLAN_TEST_DATABASE_URL: env.DATABASE_URL }
 }
 
 /** Our environment without what would let a test reach a real supplier or a developer's own databases. */
