@@ -1,0 +1,30 @@
+/** Which methods a path would have answered: express itself forgets that a path matched when the method did not. */
+import type { Express } from 'express'
+
+interface Layer {
+  match(path: string): boolean
+  /** What the last match consumed of the path. */
+  path?: string
+  route?: { methods: Record<string, boolean | undefined> }
+  handle?: { stack?: Layer[] }
+}
+
+/** Upper-case methods of every route that matches `path`, sorted; empty for an unknown path. */
+export function allowedMethods(app: Express, path: string): string[] {
+  // express does not type its router's layers; a change there fails the tests of `problemHandler`.
+  const { stack } = app.router as unknown as { stack: Layer[] }
+  return [...new Set(methodsIn(stack, path))].sort()
+}
+
+function methodsIn(stack: readonly Layer[], path: string): string[] {
+  return stack.flatMap((layer) => {
+    if (!layer.match(path)) return []
+    if (layer.route) {
+      const methods = Object.keys(layer.route.methods).filter((method) => method !== '_all')
+      return methods.map((method) => method.toUpperCase())
+    }
+    if (!layer.handle?.stack) return []
+    const rest = path.slice(layer.path?.replace(/\/$/, '').length ?? 0)
+    return methodsIn(layer.handle.stack, rest.startsWith('/') ? rest : `/${rest}`)
+  })
+}
