@@ -1,0 +1,792 @@
+--
+-- PostgreSQL database dump
+--
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: booking_details_1; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA booking_details_1;
+
+--
+-- Name: booking_list_1; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA booking_list_1;
+
+--
+-- Name: ledger_1; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA ledger_1;
+
+--
+-- Name: read_models; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA read_models;
+
+--
+-- Name: create_projection_version(text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.create_projection_version(wanted text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    live integer;
+    next_version integer;
+    table_name text;
+  begin
+    lock table public.projection_versions in share row exclusive mode;
+    select version into live from public.projection_versions where name = wanted and status = 'live';
+    if live is null then
+      raise exception 'there is no live version of projection %', wanted using errcode = 'no_data_found';
+    end if;
+    select max(version) + 1 into next_version from public.projection_versions where name = wanted;
+    execute format('create schema %I', public.read_model_schema(wanted, next_version));
+    for table_name in select tablename from pg_tables where schemaname = public.read_model_schema(wanted, live) loop
+      execute format('create table %I.%I (like %I.%I including all)',
+        public.read_model_schema(wanted, next_version), table_name, public.read_model_schema(wanted, live), table_name);
+    end loop;
+    perform public.secure_read_tables(wanted, next_version);
+    insert into public.projection_versions (name, version, status) values (wanted, next_version, 'building');
+    return next_version;
+  end $$;
+
+--
+-- Name: publish_read_tables(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.publish_read_tables(name text, version integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    tables_schema text := public.read_model_schema(name, version);
+    table_name text;
+  begin
+    for table_name in select tablename from pg_tables where schemaname = tables_schema loop
+      execute format('drop view if exists read_models.%I', table_name);
+      execute format('create view read_models.%I with (security_invoker = true) as select * from %I.%I', table_name, tables_schema, table_name);
+      execute format('grant select on read_models.%I to portolan_query_api, portolan_staff_reader', table_name);
+    end loop;
+  end $$;
+
+--
+-- Name: read_model_schema(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.read_model_schema(name text, version integer) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$ select name || '_' || version $$;
+
+--
+-- Name: retire_projection_version(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.retire_projection_version(wanted text, wanted_version integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  begin
+    update public.projection_versions set status = 'retired'
+    where name = wanted and version = wanted_version and status in ('building', 'standby');
+    if not found then
+      raise exception 'projection % has no version % that could be retired', wanted, wanted_version using errcode = 'no_data_found';
+    end if;
+    delete from public.parked_streams where projection = wanted and version = wanted_version;
+    delete from public.projection_checkpoints where projection = wanted and version = wanted_version;
+    execute format('drop schema %I cascade', public.read_model_schema(wanted, wanted_version));
+  end $$;
+
+--
+-- Name: secure_read_tables(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.secure_read_tables(name text, version integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    tables_schema text := public.read_model_schema(name, version);
+    table_name text;
+  begin
+    execute format('grant usage on schema %I to portolan_projections, portolan_query_api, portolan_staff_reader', tables_schema);
+    for table_name in select tablename from pg_tables where schemaname = tables_schema loop
+      execute format('alter table %I.%I enable row level security', tables_schema, table_name);
+      execute format('create policy projections on %I.%I to portolan_projections using (true) with check (true)', tables_schema, table_name);
+      execute format('create policy tenant on %I.%I for select to portolan_query_api using (tenant_id = current_setting(''portolan.tenant'', true))', tables_schema, table_name);
+      execute format('create policy staff on %I.%I for select to portolan_staff_reader using (true)', tables_schema, table_name);
+      execute format('grant select, insert, update, delete on %I.%I to portolan_projections', tables_schema, table_name);
+      execute format('grant select on %I.%I to portolan_query_api, portolan_staff_reader', tables_schema, table_name);
+    end loop;
+  end $$;
+
+--
+-- Name: switch_projection(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.switch_projection(wanted text, wanted_version integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    live integer;
+    behind bigint;
+  begin
+    perform from public.projection_versions where name = wanted order by version for update;
+    if not exists (select from public.projection_versions
+                   where name = wanted and version = wanted_version and status in ('building', 'standby')) then
+      raise exception 'projection % has no version % that could go live', wanted, wanted_version using errcode = 'no_data_found';
+    end if;
+    select version into live from public.projection_versions where name = wanted and status = 'live';
+    -- Holds both versions still for the few milliseconds until commit.
+    perform from public.projection_checkpoints
+    where projection = wanted and version in (live, wanted_version)
+    order by version, topic, generation, partition
+    for update;
+    select count(*) into behind
+    from public.projection_checkpoints old
+    left join public.projection_checkpoints new
+      on new.projection = old.projection and new.version = wanted_version
+      and new.topic = old.topic and new.generation = old.generation and new.partition = old.partition
+    where old.projection = wanted and old.version = live
+      and old.position > coalesce(new.position, 0)
+      -- A version built from a republished log has no positions of the older generation.
+      and not exists (select from public.projection_checkpoints later
+                      where later.projection = wanted and later.version = wanted_version and later.generation > old.generation);
+    if behind > 0 then
+      raise exception 'version % of % is behind the live version in % partitions', wanted_version, wanted, behind
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    update public.projection_versions set status = 'standby' where name = wanted and version = live;
+    update public.projection_versions set status = 'live', switched_at = now() where name = wanted and version = wanted_version;
+    perform public.publish_read_tables(wanted, wanted_version);
+  end $$;
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: booking_details; Type: TABLE; Schema: booking_details_1; Owner: -
+--
+
+CREATE TABLE booking_details_1.booking_details (
+    tenant_id text NOT NULL,
+    booking_id text NOT NULL,
+    member_id text NOT NULL,
+    status text NOT NULL,
+    details jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    stream_version bigint NOT NULL
+)
+WITH (fillfactor='80');
+
+--
+-- Name: booking_list; Type: TABLE; Schema: booking_list_1; Owner: -
+--
+
+CREATE TABLE booking_list_1.booking_list (
+    tenant_id text NOT NULL,
+    booking_id text NOT NULL,
+    member_id text NOT NULL,
+    status text NOT NULL,
+    flight_number text NOT NULL,
+    origin text NOT NULL,
+    destination text NOT NULL,
+    departure_date date NOT NULL,
+    loyalty_amount bigint NOT NULL,
+    loyalty_currency text NOT NULL,
+    progress jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    stream_version bigint NOT NULL
+)
+WITH (fillfactor='80');
+
+--
+-- Name: ledger_balances; Type: TABLE; Schema: ledger_1; Owner: -
+--
+
+CREATE TABLE ledger_1.ledger_balances (
+    tenant_id text NOT NULL,
+    account text NOT NULL,
+    currency text NOT NULL,
+    partition integer NOT NULL,
+    balance bigint NOT NULL,
+    line_count bigint NOT NULL
+)
+WITH (fillfactor='50');
+
+--
+-- Name: ledger_lines; Type: TABLE; Schema: ledger_1; Owner: -
+--
+
+CREATE TABLE ledger_1.ledger_lines (
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    stream_version bigint NOT NULL,
+    line smallint NOT NULL,
+    account text NOT NULL,
+    currency text NOT NULL,
+    amount bigint NOT NULL,
+    kind text NOT NULL,
+    booking_id text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+--
+-- Name: parked_events; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.parked_events (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    "position" bigint NOT NULL,
+    value text NOT NULL
+);
+
+--
+-- Name: parked_streams; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.parked_streams (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    topic text NOT NULL,
+    generation integer NOT NULL,
+    partition integer NOT NULL,
+    "position" bigint NOT NULL,
+    reason text NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    parked_at timestamp with time zone DEFAULT now() NOT NULL,
+    tried_at timestamp with time zone DEFAULT now() NOT NULL,
+    retry_requested_at timestamp with time zone
+);
+
+--
+-- Name: projection_checkpoints; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.projection_checkpoints (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    topic text NOT NULL,
+    generation integer NOT NULL,
+    partition integer NOT NULL,
+    "position" bigint NOT NULL,
+    kafka_offset bigint NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    current_at timestamp with time zone
+)
+WITH (fillfactor='25');
+
+--
+-- Name: projection_versions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.projection_versions (
+    name text NOT NULL,
+    version integer NOT NULL,
+    status text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    switched_at timestamp with time zone,
+    CONSTRAINT projection_versions_status CHECK ((status = ANY (ARRAY['building'::text, 'live'::text, 'standby'::text, 'retired'::text])))
+);
+
+--
+-- Name: booking_details; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.booking_details WITH (security_invoker='true') AS
+ SELECT booking_details.tenant_id,
+    booking_details.booking_id,
+    booking_details.member_id,
+    booking_details.status,
+    booking_details.details,
+    booking_details.created_at,
+    booking_details.updated_at,
+    booking_details.stream_version
+   FROM booking_details_1.booking_details;
+
+--
+-- Name: booking_list; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.booking_list WITH (security_invoker='true') AS
+ SELECT booking_list.tenant_id,
+    booking_list.booking_id,
+    booking_list.member_id,
+    booking_list.status,
+    booking_list.flight_number,
+    booking_list.origin,
+    booking_list.destination,
+    booking_list.departure_date,
+    booking_list.loyalty_amount,
+    booking_list.loyalty_currency,
+    booking_list.progress,
+    booking_list.created_at,
+    booking_list.updated_at,
+    booking_list.stream_version
+   FROM booking_list_1.booking_list;
+
+--
+-- Name: ledger_balances; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.ledger_balances WITH (security_invoker='true') AS
+ SELECT ledger_balances.tenant_id,
+    ledger_balances.account,
+    ledger_balances.currency,
+    ledger_balances.partition,
+    ledger_balances.balance,
+    ledger_balances.line_count
+   FROM ledger_1.ledger_balances;
+
+--
+-- Name: ledger_lines; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.ledger_lines WITH (security_invoker='true') AS
+ SELECT ledger_lines.tenant_id,
+    ledger_lines.stream,
+    ledger_lines.stream_version,
+    ledger_lines.line,
+    ledger_lines.account,
+    ledger_lines.currency,
+    ledger_lines.amount,
+    ledger_lines.kind,
+    ledger_lines.booking_id,
+    ledger_lines.at
+   FROM ledger_1.ledger_lines;
+
+--
+-- Name: booking_details booking_details_pkey; Type: CONSTRAINT; Schema: booking_details_1; Owner: -
+--
+
+ALTER TABLE ONLY booking_details_1.booking_details
+    ADD CONSTRAINT booking_details_pkey PRIMARY KEY (tenant_id, booking_id);
+
+--
+-- Name: booking_list booking_list_pkey; Type: CONSTRAINT; Schema: booking_list_1; Owner: -
+--
+
+ALTER TABLE ONLY booking_list_1.booking_list
+    ADD CONSTRAINT booking_list_pkey PRIMARY KEY (tenant_id, booking_id);
+
+--
+-- Name: ledger_balances ledger_balances_pkey; Type: CONSTRAINT; Schema: ledger_1; Owner: -
+--
+
+ALTER TABLE ONLY ledger_1.ledger_balances
+    ADD CONSTRAINT ledger_balances_pkey PRIMARY KEY (tenant_id, account, currency, partition);
+
+--
+-- Name: ledger_lines ledger_lines_pkey; Type: CONSTRAINT; Schema: ledger_1; Owner: -
+--
+
+ALTER TABLE ONLY ledger_1.ledger_lines
+    ADD CONSTRAINT ledger_lines_pkey PRIMARY KEY (tenant_id, stream, stream_version, line);
+
+--
+-- Name: parked_events parked_events_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.parked_events
+    ADD CONSTRAINT parked_events_pkey PRIMARY KEY (projection, version, tenant_id, stream, "position");
+
+--
+-- Name: parked_streams parked_streams_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.parked_streams
+    ADD CONSTRAINT parked_streams_pkey PRIMARY KEY (projection, version, tenant_id, stream);
+
+--
+-- Name: projection_checkpoints projection_checkpoints_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.projection_checkpoints
+    ADD CONSTRAINT projection_checkpoints_pkey PRIMARY KEY (projection, version, topic, generation, partition);
+
+--
+-- Name: projection_versions projection_versions_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.projection_versions
+    ADD CONSTRAINT projection_versions_pkey PRIMARY KEY (name, version);
+
+--
+-- Name: booking_list_by_member; Type: INDEX; Schema: booking_list_1; Owner: -
+--
+
+CREATE INDEX booking_list_by_member ON booking_list_1.booking_list USING btree (tenant_id, member_id, created_at DESC, booking_id DESC);
+
+--
+-- Name: booking_list_by_status; Type: INDEX; Schema: booking_list_1; Owner: -
+--
+
+CREATE INDEX booking_list_by_status ON booking_list_1.booking_list USING btree (status, created_at DESC, tenant_id DESC, booking_id DESC);
+
+--
+-- Name: booking_list_by_tenant; Type: INDEX; Schema: booking_list_1; Owner: -
+--
+
+CREATE INDEX booking_list_by_tenant ON booking_list_1.booking_list USING btree (tenant_id, created_at DESC, booking_id DESC);
+
+--
+-- Name: booking_list_by_time; Type: INDEX; Schema: booking_list_1; Owner: -
+--
+
+CREATE INDEX booking_list_by_time ON booking_list_1.booking_list USING btree (created_at DESC, tenant_id DESC, booking_id DESC);
+
+--
+-- Name: ledger_lines_by_account; Type: INDEX; Schema: ledger_1; Owner: -
+--
+
+CREATE INDEX ledger_lines_by_account ON ledger_1.ledger_lines USING btree (tenant_id, account, at DESC);
+
+--
+-- Name: ledger_lines_by_time; Type: INDEX; Schema: ledger_1; Owner: -
+--
+
+CREATE INDEX ledger_lines_by_time ON ledger_1.ledger_lines USING btree (at DESC);
+
+--
+-- Name: projection_versions_one_live; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX projection_versions_one_live ON public.projection_versions USING btree (name) WHERE (status = 'live'::text);
+
+--
+-- Name: parked_events parked_events_stream; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.parked_events
+    ADD CONSTRAINT parked_events_stream FOREIGN KEY (projection, version, tenant_id, stream) REFERENCES public.parked_streams(projection, version, tenant_id, stream) ON DELETE CASCADE;
+
+--
+-- Name: booking_details; Type: ROW SECURITY; Schema: booking_details_1; Owner: -
+--
+
+ALTER TABLE booking_details_1.booking_details ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: booking_details projections; Type: POLICY; Schema: booking_details_1; Owner: -
+--
+
+CREATE POLICY projections ON booking_details_1.booking_details TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: booking_details staff; Type: POLICY; Schema: booking_details_1; Owner: -
+--
+
+CREATE POLICY staff ON booking_details_1.booking_details FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: booking_details tenant; Type: POLICY; Schema: booking_details_1; Owner: -
+--
+
+CREATE POLICY tenant ON booking_details_1.booking_details FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: booking_list; Type: ROW SECURITY; Schema: booking_list_1; Owner: -
+--
+
+ALTER TABLE booking_list_1.booking_list ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: booking_list projections; Type: POLICY; Schema: booking_list_1; Owner: -
+--
+
+CREATE POLICY projections ON booking_list_1.booking_list TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: booking_list staff; Type: POLICY; Schema: booking_list_1; Owner: -
+--
+
+CREATE POLICY staff ON booking_list_1.booking_list FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: booking_list tenant; Type: POLICY; Schema: booking_list_1; Owner: -
+--
+
+CREATE POLICY tenant ON booking_list_1.booking_list FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: ledger_balances; Type: ROW SECURITY; Schema: ledger_1; Owner: -
+--
+
+ALTER TABLE ledger_1.ledger_balances ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: ledger_lines; Type: ROW SECURITY; Schema: ledger_1; Owner: -
+--
+
+ALTER TABLE ledger_1.ledger_lines ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: ledger_balances projections; Type: POLICY; Schema: ledger_1; Owner: -
+--
+
+CREATE POLICY projections ON ledger_1.ledger_balances TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: ledger_lines projections; Type: POLICY; Schema: ledger_1; Owner: -
+--
+
+CREATE POLICY projections ON ledger_1.ledger_lines TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: ledger_balances staff; Type: POLICY; Schema: ledger_1; Owner: -
+--
+
+CREATE POLICY staff ON ledger_1.ledger_balances FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: ledger_lines staff; Type: POLICY; Schema: ledger_1; Owner: -
+--
+
+CREATE POLICY staff ON ledger_1.ledger_lines FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: ledger_balances tenant; Type: POLICY; Schema: ledger_1; Owner: -
+--
+
+CREATE POLICY tenant ON ledger_1.ledger_balances FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: ledger_lines tenant; Type: POLICY; Schema: ledger_1; Owner: -
+--
+
+CREATE POLICY tenant ON ledger_1.ledger_lines FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: SCHEMA booking_details_1; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA booking_details_1 TO portolan_projections;
+GRANT USAGE ON SCHEMA booking_details_1 TO portolan_query_api;
+GRANT USAGE ON SCHEMA booking_details_1 TO portolan_staff_reader;
+
+--
+-- Name: SCHEMA booking_list_1; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA booking_list_1 TO portolan_projections;
+GRANT USAGE ON SCHEMA booking_list_1 TO portolan_query_api;
+GRANT USAGE ON SCHEMA booking_list_1 TO portolan_staff_reader;
+
+--
+-- Name: SCHEMA ledger_1; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA ledger_1 TO portolan_projections;
+GRANT USAGE ON SCHEMA ledger_1 TO portolan_query_api;
+GRANT USAGE ON SCHEMA ledger_1 TO portolan_staff_reader;
+
+--
+-- Name: SCHEMA read_models; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA read_models TO portolan_query_api;
+GRANT USAGE ON SCHEMA read_models TO portolan_staff_reader;
+
+--
+-- Name: FUNCTION create_projection_version(wanted text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.create_projection_version(wanted text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION publish_read_tables(name text, version integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.publish_read_tables(name text, version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION retire_projection_version(wanted text, wanted_version integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.retire_projection_version(wanted text, wanted_version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION secure_read_tables(name text, version integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.secure_read_tables(name text, version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION switch_projection(wanted text, wanted_version integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.switch_projection(wanted text, wanted_version integer) FROM PUBLIC;
+
+--
+-- Name: TABLE booking_details; Type: ACL; Schema: booking_details_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE booking_details_1.booking_details TO portolan_projections;
+GRANT SELECT ON TABLE booking_details_1.booking_details TO portolan_query_api;
+GRANT SELECT ON TABLE booking_details_1.booking_details TO portolan_staff_reader;
+
+--
+-- Name: TABLE booking_list; Type: ACL; Schema: booking_list_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE booking_list_1.booking_list TO portolan_projections;
+GRANT SELECT ON TABLE booking_list_1.booking_list TO portolan_query_api;
+GRANT SELECT ON TABLE booking_list_1.booking_list TO portolan_staff_reader;
+
+--
+-- Name: TABLE ledger_balances; Type: ACL; Schema: ledger_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ledger_1.ledger_balances TO portolan_projections;
+GRANT SELECT ON TABLE ledger_1.ledger_balances TO portolan_query_api;
+GRANT SELECT ON TABLE ledger_1.ledger_balances TO portolan_staff_reader;
+
+--
+-- Name: TABLE ledger_lines; Type: ACL; Schema: ledger_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ledger_1.ledger_lines TO portolan_projections;
+GRANT SELECT ON TABLE ledger_1.ledger_lines TO portolan_query_api;
+GRANT SELECT ON TABLE ledger_1.ledger_lines TO portolan_staff_reader;
+
+--
+-- Name: TABLE parked_events; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked_events TO portolan_projections;
+
+--
+-- Name: TABLE parked_streams; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked_streams TO portolan_projections;
+
+--
+-- Name: COLUMN parked_streams.projection; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(projection) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(projection) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.version; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(version) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(version) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.tenant_id; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(tenant_id) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(tenant_id) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.stream; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(stream) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(stream) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.topic; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(topic) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(topic) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.generation; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(generation) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(generation) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.partition; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(partition) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(partition) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams."position"; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT("position") ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT("position") ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: COLUMN parked_streams.parked_at; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT(parked_at) ON TABLE public.parked_streams TO portolan_query_api;
+GRANT SELECT(parked_at) ON TABLE public.parked_streams TO portolan_staff_reader;
+
+--
+-- Name: TABLE projection_checkpoints; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.projection_checkpoints TO portolan_projections;
+GRANT SELECT ON TABLE public.projection_checkpoints TO portolan_query_api;
+GRANT SELECT ON TABLE public.projection_checkpoints TO portolan_staff_reader;
+
+--
+-- Name: TABLE projection_versions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT ON TABLE public.projection_versions TO portolan_projections;
+GRANT SELECT ON TABLE public.projection_versions TO portolan_query_api;
+GRANT SELECT ON TABLE public.projection_versions TO portolan_staff_reader;
+
+--
+-- Name: TABLE booking_details; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.booking_details TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.booking_details TO portolan_staff_reader;
+
+--
+-- Name: TABLE booking_list; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.booking_list TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.booking_list TO portolan_staff_reader;
+
+--
+-- Name: TABLE ledger_balances; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.ledger_balances TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.ledger_balances TO portolan_staff_reader;
+
+--
+-- Name: TABLE ledger_lines; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.ledger_lines TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.ledger_lines TO portolan_staff_reader;
+
+--
+-- PostgreSQL database dump complete
+--
