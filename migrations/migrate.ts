@@ -77,6 +77,9 @@ if (import.meta.main) {
     )
     process.exit(2)
   }
-  const { applied } = await migrate({ url: target, folder })
+  const { applied } = await migrate({ url: target, folder }).catch((error: Error) => {
+    console.error(`${folder}: ${error.message}`)
+    process.exit(1)
+  })
   console.log(applied.length === 0 ? `${folder}: nothing to apply` : `${folder}: applied ${applied.join(', ')}`)
 }

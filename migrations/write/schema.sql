@@ -20,6 +20,215 @@ SET row_security = off;
 CREATE SCHEMA effects;
 
 --
+-- Name: claim_offer(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.claim_offer(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    declare
+      found_offer public.offers;
+    begin
+      select * into found_offer from public.offers
+      where tenant_id = tenant and flight_id = args->>'flightId' and member_id = args->>'memberId'
+      for update;
+      if found_offer.booking_id is not null then
+        raise exception 'offer-already-booked' using errcode = 'PT001',
+          detail = format('Flight with ID ''%s'' has already been booked', args->>'flightId');
+      end if;
+      if found_offer.flight_id is null or found_offer.expires_at <= clock_timestamp() then
+        raise exception 'flight-not-found' using errcode = 'PT001',
+          detail = format('Flight with ID ''%s'' not found or no longer available', args->>'flightId');
+      end if;
+      update public.offers set booking_id = args->>'bookingId'
+      where tenant_id = tenant and flight_id = found_offer.flight_id;
+    end $$;
+
+--
+-- Name: require_log_verified(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.require_log_verified(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    now_running text := public.log_incarnation();
+  begin
+    if exists (
+      select from public.log_heads h
+      left join public.log_verifications v on v.topic = h.topic and v.partition = h.partition
+      where v.incarnation is distinct from now_running
+    ) then
+      raise sqlstate 'PT001' using
+        message = 'unavailable',
+        detail = 'The event log has not been compared with its copy since the database started.';
+    end if;
+  end $$;
+
+--
+-- Name: append_commands(jsonb, jsonb); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET lock_timeout TO '100ms'
+    AS $_$
+  declare
+    command jsonb;
+    part jsonb;
+    nth integer := 0;
+    accepted integer[] := '{}';
+    outcomes jsonb := '{}';
+    tenant text;
+    problem_state text;
+    problem text;
+    explanation text;
+    extra text;
+  begin
+    for command in select value from jsonb_array_elements(commands) loop
+      nth := nth + 1;
+      begin
+        tenant := command ->> 'tenant';
+        perform set_config('portolan.tenant', tenant, true);
+
+        -- A command that locks more than one thing first takes these, sorted, so that two such commands never wait for each other.
+        if command -> 'locks' is not null then
+          perform pg_advisory_xact_lock(hashtextextended(tenant || ' ' || name, 0))
+          from jsonb_array_elements_text(command -> 'locks') name;
+        end if;
+
+        if command -> 'idempotency' is not null then
+          part := command -> 'idempotency';
+          insert into idempotency_keys (tenant_id, principal, method, path, key, body_hash, reference, rejection)
+          values (
+            tenant, part ->> 'principal', part ->> 'method', part ->> 'path', part ->> 'key', part ->> 'body_hash',
+            part ->> 'reference', nullif(part -> 'rejection', 'null')
+          )
+          on conflict do nothing;
+          if not found then
+            raise sqlstate 'PT003';
+          end if;
+        end if;
+
+        for part in select value from jsonb_array_elements(command -> 'streams') loop
+          if part -> 'expected' = part -> 'version' then
+            -- Only read by the decision. That a stream does not exist cannot be locked; its creator's own check decides then.
+            perform from streams s
+            where s.tenant_id = tenant and s.stream = part ->> 'stream' and s.version = (part -> 'expected')::bigint
+            for share;
+            if not found and (part -> 'expected')::bigint > 0 then
+              raise sqlstate 'PT002';
+            end if;
+          elsif (part -> 'expected')::bigint = 0 then
+            insert into streams (tenant_id, stream, version, topic, partition)
+            values (tenant, part ->> 'stream', (part -> 'version')::bigint, part ->> 'topic', (part -> 'partition')::integer)
+            on conflict do nothing;
+            if not found then
+              raise sqlstate 'PT002';
+            end if;
+          else
+            update streams s set version = (part -> 'version')::bigint
+            where s.tenant_id = tenant and s.stream = part ->> 'stream' and s.version = (part -> 'expected')::bigint;
+            if not found then
+              raise sqlstate 'PT002';
+            end if;
+          end if;
+        end loop;
+
+        if command -> 'effects' is not null then
+          for part in select value from jsonb_array_elements(command -> 'effects') loop
+            execute format('select effects.%I($1, $2)', part ->> 'name') using tenant, part -> 'args';
+          end loop;
+        end if;
+
+        accepted := accepted || nth;
+      exception
+        when sqlstate 'PT001' then
+          get stacked diagnostics problem = message_text, explanation = pg_exception_detail, extra = pg_exception_hint;
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('refused', problem, explanation, extra));
+        when sqlstate 'PT002' then
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('conflict'));
+        when sqlstate 'PT003' then
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('duplicate'));
+        when lock_not_available or deadlock_detected then
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('busy'));
+        when others then
+          get stacked diagnostics problem_state = returned_sqlstate, problem = message_text;
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('fault', problem_state, problem));
+      end;
+    end loop;
+
+    -- The heads are held for one commit only: waiting for a few of them is normal under load.
+    perform set_config('lock_timeout', '5s', true);
+    return commit_events(events, accepted) || jsonb_build_object('outcomes', outcomes);
+  end $_$;
+
+--
+-- Name: commit_events(jsonb, integer[]); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.commit_events(events jsonb, accepted integer[]) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    answer jsonb;
+    expected integer;
+    inserted integer;
+  begin
+    perform maintain_open_steps(events, accepted);
+    with fresh as materialized (
+      select *
+      from rows from (jsonb_to_recordset(events) as (
+        command integer, topic text, partition integer, event_id uuid, tenant_id text, stream text, stream_version bigint,
+        type text, schema_version integer, data jsonb, metadata jsonb
+      )) with ordinality as e(
+        command, topic, partition, event_id, tenant_id, stream, stream_version, type, schema_version, data, metadata, nth
+      )
+      where command = any (accepted)
+    ),
+    counts as (
+      select topic, partition, count(*) as added from fresh group by topic, partition
+    ),
+    locked as materialized (
+      -- In sorted order, or two committing processes would wait for each other.
+      select h.topic, h.partition, c.added
+      from log_heads h join counts c on c.topic = h.topic and c.partition = h.partition
+      order by h.topic, h.partition
+      for update of h
+    ),
+    heads as (
+      update log_heads h set position = h.position + l.added
+      from locked l
+      where h.topic = l.topic and h.partition = l.partition
+      returning h.topic, h.partition, h.position - l.added as base
+    ),
+    -- The clock is read under the locks, so that recorded times follow positions.
+    summary as materialized (
+      select clock_timestamp() as at, jsonb_agg(jsonb_build_array(topic, partition, base)) as heads from heads
+    ),
+    placed as (
+      insert into events (
+        topic, partition, position, event_id, tenant_id, stream, stream_version, type, schema_version, data, metadata, recorded_at
+      )
+      select
+        f.topic, f.partition, h.base + row_number() over (partition by f.topic, f.partition order by f.nth),
+        f.event_id, f.tenant_id, f.stream, f.stream_version, f.type, f.schema_version, f.data, f.metadata, s.at
+      from fresh f
+      join heads h on h.topic = f.topic and h.partition = f.partition
+      cross join summary s
+      returning 1
+    )
+    select jsonb_build_object('at', s.at, 'heads', s.heads), (select count(*) from fresh), (select count(*) from placed)
+    into answer, expected, inserted
+    from summary s;
+    if inserted <> expected then
+      raise exception 'an event names a topic or partition that is not registered';
+    end if;
+    return answer;
+  end $$;
+
+--
 -- Name: extend_events(); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -57,18 +266,140 @@ CREATE FUNCTION public.log_incarnation() RETURNS text
   $$;
 
 --
--- Name: register_topics(text[], integer); Type: FUNCTION; Schema: public; Owner: -
+-- Name: maintain_open_steps(jsonb, integer[]); Type: FUNCTION; Schema: public; Owner: -
 --
 
-CREATE FUNCTION public.register_topics(names text[], wanted_partitions integer) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION public.maintain_open_steps(events jsonb, accepted integer[]) RETURNS void
+    LANGUAGE plpgsql
     AS $$
-    insert into log_topics (topic, partitions) select name, wanted_partitions from unnest(names) name on conflict do nothing;
-    insert into log_heads (topic, partition)
-    select t.topic, p from log_topics t, generate_series(0, t.partitions - 1) p on conflict do nothing;
-  $$;
+  declare
+    fresh jsonb[];
+  begin
+    select array_agg(e order by nth) into fresh
+    from jsonb_array_elements(events) with ordinality as a(e, nth)
+    where e ->> 'type' in ('StepRequested', 'AttemptStarted', 'AttemptEnded', 'StepWithdrawn')
+      and (e -> 'command')::integer = any (accepted);
+    if fresh is null then
+      return;
+    end if;
+
+    delete from open_steps o
+    using unnest(fresh) e
+    where e ->> 'type' in ('AttemptEnded', 'StepWithdrawn')
+      and o.tenant_id = e ->> 'tenant_id' and o.stream = e ->> 'stream'
+      and o.step = e #>> '{data,step}' and o.attempt = (e #> '{data,attempt}')::integer;
+
+    insert into open_steps (
+      tenant_id, stream, step, attempt, due_at, deadline, input, correlation_id, causation_id, mock_error, traceparent
+    )
+    select distinct on (e ->> 'tenant_id', e ->> 'stream', e #>> '{data,step}')
+      e ->> 'tenant_id', e ->> 'stream', e #>> '{data,step}', (e #> '{data,attempt}')::integer,
+      (e #>> '{data,dueAt}')::timestamptz, (e #>> '{data,deadline}')::timestamptz, e #> '{data,input}',
+      e #>> '{metadata,correlationId}', e ->> 'event_id', e #>> '{metadata,mockError}', e #>> '{metadata,traceparent}'
+    from unnest(fresh) with ordinality as a(e, nth)
+    where e ->> 'type' = 'StepRequested'
+      -- Not when the same batch already ended it.
+      and not exists (
+        select from unnest(fresh) with ordinality as b(later, later_nth)
+        where later_nth > nth and later ->> 'type' in ('AttemptEnded', 'StepWithdrawn')
+          and later ->> 'tenant_id' = e ->> 'tenant_id' and later ->> 'stream' = e ->> 'stream'
+          and later #>> '{data,step}' = e #>> '{data,step}' and later #> '{data,attempt}' = e #> '{data,attempt}'
+      )
+    order by e ->> 'tenant_id', e ->> 'stream', e #>> '{data,step}', nth desc
+    on conflict (tenant_id, stream, step) do update set
+      attempt = excluded.attempt, due_at = excluded.due_at, deadline = excluded.deadline, input = excluded.input,
+      correlation_id = excluded.correlation_id, causation_id = excluded.causation_id, mock_error = excluded.mock_error,
+      traceparent = excluded.traceparent, claimed_until = null;
+
+    update open_steps o set claimed_until = (e #>> '{data,lostAt}')::timestamptz
+    from unnest(fresh) e
+    where e ->> 'type' = 'AttemptStarted'
+      and o.tenant_id = e ->> 'tenant_id' and o.stream = e ->> 'stream'
+      and o.step = e #>> '{data,step}' and o.attempt = (e #> '{data,attempt}')::integer;
+  end $$;
 
 SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: open_steps; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.open_steps (
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    step text NOT NULL,
+    attempt integer NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    deadline timestamp with time zone NOT NULL,
+    input jsonb NOT NULL,
+    correlation_id text NOT NULL,
+    causation_id text NOT NULL,
+    mock_error text,
+    traceparent text,
+    claimed_until timestamp with time zone
+);
+
+--
+-- Name: overdue_steps(timestamp with time zone, integer, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) RETURNS SETOF public.open_steps
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    select
+      r.tenant_id, r.stream, r.step, r.attempt, r.due_at, r.deadline, r.input, r.correlation_id, r.causation_id,
+      r.mock_error, r.traceparent, r.claimed_until
+    from (
+      select o.*, row_number() over (partition by o.tenant_id, o.step order by o.due_at) as nth
+      from open_steps o
+      where o.claimed_until is null and o.due_at <= due_before
+    ) r
+    where r.nth <= each_max
+    order by r.due_at
+    limit rows_max
+  $$;
+
+--
+-- Name: prune_idempotency_keys(interval, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.prune_idempotency_keys(older_than interval, rows_max integer) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    with old as (
+      select ctid from idempotency_keys
+      where created_at < now() - greatest(older_than, interval '24 hours')
+      order by created_at
+      limit rows_max
+      for update skip locked
+    ),
+    gone as (
+      delete from idempotency_keys k using old where k.ctid = old.ctid returning 1
+    )
+    select count(*) from gone
+  $$;
+
+--
+-- Name: prune_offers(integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.prune_offers(rows_max integer) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      pruned integer;
+    begin
+      delete from offers where (tenant_id, flight_id) in (
+        select tenant_id, flight_id from offers where expires_at < now() - interval '1 day' limit rows_max
+      );
+      get diagnostics pruned = row_count;
+      return pruned;
+    end $$;
 
 --
 -- Name: events; Type: TABLE; Schema: public; Owner: -
@@ -91,7 +422,55 @@ CREATE TABLE public.events (
 )
 PARTITION BY RANGE ("position");
 
-SET default_table_access_method = heap;
+--
+-- Name: read_log(text[], integer[], bigint[], integer, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.read_log(topics text[], partitions integer[], after bigint[], rows_max integer, bytes_max integer) RETURNS SETOF public.events
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    select
+      b.topic, b.partition, b.position, b.event_id, b.tenant_id, b.stream, b.stream_version,
+      b.type, b.schema_version, b.data, b.metadata, b.recorded_at
+    from unnest(topics, partitions, after) as w(topic, partition, after)
+    cross join lateral (
+      select e.*, sum(pg_column_size(e.data) + pg_column_size(e.metadata)) over (order by e.position) as bytes
+      from (
+        select * from events
+        where topic = w.topic and partition = w.partition and position > w.after
+        order by position
+        limit rows_max
+      ) e
+    ) b
+    where b.bytes <= bytes_max or b.position = w.after + 1
+    order by b.topic, b.partition, b.position
+  $$;
+
+--
+-- Name: register_topics(text[], integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.register_topics(names text[], wanted_partitions integer) RETURNS void
+    LANGUAGE sql
+    AS $$
+    insert into log_topics (topic, partitions) select name, wanted_partitions from unnest(names) name on conflict do nothing;
+    insert into log_heads (topic, partition)
+    select t.topic, p from log_topics t, generate_series(0, t.partitions - 1) p on conflict do nothing;
+  $$;
+
+--
+-- Name: stream_versions(text[], text[]); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.stream_versions(tenants text[], names text[]) RETURNS TABLE(tenant_id text, stream text, version bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    select s.tenant_id, s.stream, s.version
+    from unnest(tenants, names) as w(tenant_id, stream)
+    join streams s on s.tenant_id = w.tenant_id and s.stream = w.stream
+  $$;
 
 --
 -- Name: events_000000; Type: TABLE; Schema: public; Owner: -
@@ -212,22 +591,17 @@ CREATE TABLE public.log_verifications (
 );
 
 --
--- Name: open_steps; Type: TABLE; Schema: public; Owner: -
+-- Name: offers; Type: TABLE; Schema: public; Owner: -
 --
 
-CREATE TABLE public.open_steps (
+CREATE TABLE public.offers (
     tenant_id text NOT NULL,
-    stream text NOT NULL,
-    step text NOT NULL,
-    attempt integer NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    deadline timestamp with time zone NOT NULL,
-    input jsonb NOT NULL,
-    correlation_id text NOT NULL,
-    causation_id text NOT NULL,
-    mock_error text,
-    traceparent text,
-    claimed_until timestamp with time zone
+    flight_id text NOT NULL,
+    member_id text NOT NULL,
+    offer jsonb NOT NULL,
+    price jsonb NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    booking_id text
 );
 
 --
@@ -339,6 +713,13 @@ ALTER TABLE ONLY public.log_verifications
     ADD CONSTRAINT log_verifications_pkey PRIMARY KEY (topic, partition);
 
 --
+-- Name: offers offers_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.offers
+    ADD CONSTRAINT offers_pkey PRIMARY KEY (tenant_id, flight_id);
+
+--
 -- Name: open_steps open_steps_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -388,6 +769,12 @@ CREATE INDEX events_000002_tenant_id_stream_stream_version_idx ON public.events_
 --
 
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+
+--
+-- Name: offers_expiry; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX offers_expiry ON public.offers USING btree (expires_at);
 
 --
 -- Name: open_steps_due; Type: INDEX; Schema: public; Owner: -
@@ -451,6 +838,12 @@ ALTER TABLE public.events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.idempotency_keys ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: offers; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.offers ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: open_steps; Type: ROW SECURITY; Schema: public; Owner: -
 --
 
@@ -475,6 +868,12 @@ CREATE POLICY tenant ON public.events TO portolan_command_api USING ((tenant_id 
 CREATE POLICY tenant ON public.idempotency_keys TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
 
 --
+-- Name: offers tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.offers TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
 -- Name: open_steps tenant; Type: POLICY; Schema: public; Owner: -
 --
 
@@ -493,6 +892,34 @@ CREATE POLICY tenant ON public.streams TO portolan_command_api USING ((tenant_id
 GRANT USAGE ON SCHEMA effects TO portolan_command_api;
 
 --
+-- Name: FUNCTION claim_offer(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.claim_offer(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.claim_offer(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION require_log_verified(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.require_log_verified(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.require_log_verified(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION append_commands(commands jsonb, events jsonb); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.append_commands(commands jsonb, events jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.append_commands(commands jsonb, events jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION commit_events(events jsonb, accepted integer[]); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) TO portolan_command_api;
+
+--
 -- Name: FUNCTION extend_events(); Type: ACL; Schema: public; Owner: -
 --
 
@@ -507,6 +934,52 @@ REVOKE ALL ON FUNCTION public.log_incarnation() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.log_incarnation() TO portolan_command_api;
 
 --
+-- Name: FUNCTION maintain_open_steps(events jsonb, accepted integer[]); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.maintain_open_steps(events jsonb, accepted integer[]) FROM PUBLIC;
+
+--
+-- Name: TABLE open_steps; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT ON TABLE public.open_steps TO portolan_command_api;
+
+--
+-- Name: FUNCTION overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION prune_idempotency_keys(older_than interval, rows_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.prune_idempotency_keys(older_than interval, rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.prune_idempotency_keys(older_than interval, rows_max integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION prune_offers(rows_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.prune_offers(rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.prune_offers(rows_max integer) TO portolan_command_api;
+
+--
+-- Name: TABLE events; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT ON TABLE public.events TO portolan_command_api;
+
+--
+-- Name: FUNCTION read_log(topics text[], partitions integer[], after bigint[], rows_max integer, bytes_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.read_log(topics text[], partitions integer[], after bigint[], rows_max integer, bytes_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.read_log(topics text[], partitions integer[], after bigint[], rows_max integer, bytes_max integer) TO portolan_command_api;
+
+--
 -- Name: FUNCTION register_topics(names text[], wanted_partitions integer); Type: ACL; Schema: public; Owner: -
 --
 
@@ -514,10 +987,11 @@ REVOKE ALL ON FUNCTION public.register_topics(names text[], wanted_partitions in
 GRANT ALL ON FUNCTION public.register_topics(names text[], wanted_partitions integer) TO portolan_command_api;
 
 --
--- Name: TABLE events; Type: ACL; Schema: public; Owner: -
+-- Name: FUNCTION stream_versions(tenants text[], names text[]); Type: ACL; Schema: public; Owner: -
 --
 
-GRANT SELECT ON TABLE public.events TO portolan_command_api;
+REVOKE ALL ON FUNCTION public.stream_versions(tenants text[], names text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.stream_versions(tenants text[], names text[]) TO portolan_command_api;
 
 --
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: public; Owner: -
@@ -550,10 +1024,10 @@ GRANT SELECT,INSERT ON TABLE public.log_topics TO portolan_command_api;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.log_verifications TO portolan_command_api;
 
 --
--- Name: TABLE open_steps; Type: ACL; Schema: public; Owner: -
+-- Name: TABLE offers; Type: ACL; Schema: public; Owner: -
 --
 
-GRANT SELECT ON TABLE public.open_steps TO portolan_command_api;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.offers TO portolan_command_api;
 
 --
 -- Name: TABLE parked_events; Type: ACL; Schema: public; Owner: -
