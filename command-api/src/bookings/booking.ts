@@ -12,7 +12,7 @@
  * Across arranging and undoing, one of these may stand in the way, never two: `unknown` (reconcile), `awaiting` (202, poll) or
  * `operator` (a person decides). While one stands, or while an attempt is claimed, no further call is asked for.
  */
-import type { BookedOffer, BookingEvent, FailureReason } from '@portolan/schemas/bookings/messages.ts'
+import type { BookedOffer, BookingEvent, BookingPrice, FailureReason } from '@portolan/schemas/bookings/messages.ts'
 import type { OpenStep } from '@portolan/schemas/steps.ts'
 
 type DataOf<T extends BookingEvent['type']> = Extract<BookingEvent, { type: T }>['data']
@@ -36,7 +36,7 @@ export interface Booking {
   memberId: string
   personId: string
   offer: BookedOffer
-  price: DataOf<'BookingRequested'>['price']
+  price: BookingPrice
   passengers: DataOf<'BookingRequested'>['passengers']
   contactSealed: string
   requestedAt: string
@@ -84,10 +84,10 @@ function evolveExisting(b: Booking, event: Exclude<BookingEvent, { type: 'Bookin
     case 'BookingRejected':
       return ended(b, 'rejected', event.data.at)
     case 'FareConfirmed': {
-      const { at, supplierPassengerIds, ...fare } = event.data
+      const { at, ...fare } = event.data
       const passengers = b.passengers.map((p, i) => ({
         ...p,
-        supplierPassengerId: supplierPassengerIds[i] ?? p.supplierPassengerId,
+        supplierPassengerId: fare.supplierPassengerIds[i] ?? p.supplierPassengerId,
       }))
       return { ...b, fareAgreed: true, offer: { ...b.offer, ...fare }, passengers, progressAt: at }
     }

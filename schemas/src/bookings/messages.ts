@@ -43,6 +43,8 @@ export const bookedOfferSchema = z.object({
   searchId: z.string(),
   supplier: z.literal('duffel'),
   supplierOfferId: z.string(),
+  /** The supplier's passenger ids of the search, in the order adults, children, infants. */
+  supplierPassengerIds: z.array(z.string()).max(9),
   /** Whether the fare can be held without paying. */
   holdable: z.boolean(),
   expiresAt: instantSchema,
@@ -66,6 +68,7 @@ export const priceSchema = z.object({
   loyaltyAmount: z.int().positive(),
   loyaltyCurrency: z.string(),
 })
+export type BookingPrice = z.infer<typeof priceSchema>
 
 const failureReasonSchema = z.enum([
   'insufficient-balance',

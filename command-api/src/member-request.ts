@@ -1,0 +1,27 @@
+/** What the member authentication of a contract puts on a request, typed for the routes behind it. */
+import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
+import type { Response } from 'express'
+
+export interface MemberRequest {
+  tenant: TenantSettings
+  memberId: string
+  /** Whose idempotency keys, written positions and limits these are: `member:<memberId>`, never a programme-wide credential. */
+  principal: string
+  correlationId: string
+  traceparent: string | undefined
+  /** `X-Mock-Error`, under TEST_MODE only. */
+  mockError: string | undefined
+}
+
+/** Called by the authentication middleware once the member is known. */
+export function setMemberRequest(res: Response, request: MemberRequest): void {
+  res.locals.member = request
+  res.locals.tenantId = request.tenant.tenantId
+}
+
+/** The authenticated member behind this request. Throws when the route is not mounted behind the authentication. */
+export function memberRequest(res: Response): MemberRequest {
+  const { member } = res.locals
+  if (!member) throw new Error('this route needs the member authentication in front of it')
+  return member
+}
