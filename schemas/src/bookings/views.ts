@@ -259,10 +259,15 @@ const dayMs = 86_400_000
 export const listBookingsQuerySchema = z
   .object({
     status: wireStatusSchema.optional(),
-    from_date: dayOrInstantSchema.optional(),
-    to_date: dayOrInstantSchema.optional(),
-    limit: wholeNumberSchema.pipe(z.int().min(1).max(100)).optional(),
-    offset: wholeNumberSchema.optional(),
+    from_date: dayOrInstantSchema.optional().meta({ description: 'Created on or after this day (UTC) or instant' }),
+    to_date: dayOrInstantSchema.optional().meta({ description: 'Created on or before this day (UTC) or instant' }),
+    limit: wholeNumberSchema
+      .pipe(z.int().min(1).max(100))
+      .optional()
+      .meta({ override: { type: 'integer', minimum: 1, maximum: 100, default: 20, pattern: undefined } }),
+    offset: wholeNumberSchema
+      .optional()
+      .meta({ override: { type: 'integer', minimum: 0, default: 0, pattern: undefined } }),
   })
   .transform(({ status, from_date, to_date, limit = 20, offset = 0 }, refusal) => {
     if (from_date && to_date && Date.parse(from_date) >= endOf(to_date))
@@ -460,7 +465,7 @@ export const loyaltyErrors: Readonly<Record<ProblemCode, ContractError>> = {
 export function loyaltyProblem(
   code: ProblemCode,
   detail: string,
-  members: Record<string, unknown>,
+  members: Readonly<Record<string, unknown>>,
   instance: string,
   accept = '',
 ): { status: number; contentType: string; body: LoyaltyProblem | { error: LoyaltyProblem } } {
@@ -469,6 +474,27 @@ export function loyaltyProblem(
   if (accept.toLowerCase().includes('application/problem+json'))
     return { status, contentType: 'application/problem+json', body: problem }
   return { status, contentType: 'application/json', body: { error: problem } }
+}
+
+/**
+ * `loyaltyProblem` as the serializer of an app's problem handler. A fault carries the correlation id as `trace_id`; a 401 carries
+ * `WWW-Authenticate`.
+ */
+export function serializeLoyaltyProblem(
+  problem: {
+    code: ProblemCode
+    detail: string
+    members: Readonly<Record<string, unknown>>
+    instance: string
+    correlationId: string
+  },
+  request: { get(header: string): string | undefined },
+): ReturnType<typeof loyaltyProblem> & { headers: Record<string, string> } {
+  const { code, detail, instance, correlationId } = problem
+  const members = code === 'internal-error' ? { ...problem.members, trace_id: correlationId } : problem.members
+  const headers: Record<string, string> =
+    code === 'unauthorized' ? { 'WWW-Authenticate': 'ApiKey realm="loyalty"' } : {}
+  return { ...loyaltyProblem(code, detail, members, instance, request.get('Accept')), headers }
 }
 
 /** 404 with the documented sentence; also for another tenant's or another member's booking. */

@@ -82,6 +82,7 @@ const limitSchema = z
   .pipe(z.int().min(1).max(200))
   .optional()
   .transform((limit) => limit ?? 50)
+  .meta({ override: { type: 'integer', minimum: 1, maximum: 200, default: 50, pattern: undefined } })
 const pageShape = {
   tenantId: z.string().max(40).optional(),
   limit: limitSchema,

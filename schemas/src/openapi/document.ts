@@ -1,0 +1,47 @@
+/** The OpenAPI 3.1 document. Generated into `schemas/json/openapi.json`; processes serve that file and never build it. */
+import { createDocument } from 'zod-openapi'
+import { describedRoutes } from './described-routes.ts'
+
+/** The whole document as plain JSON. */
+export function openApiDocument(): ReturnType<typeof createDocument> {
+  const paths: Parameters<typeof createDocument>[0]['paths'] = {}
+  for (const { method, path, operation } of describedRoutes()) paths[path] = { ...paths[path], [method]: operation }
+  return createDocument(
+    {
+      openapi: '3.1.1',
+      info: {
+        title: 'Portolan',
+        version: '1.0.0',
+        description:
+          'Flights searched, booked and cancelled with loyalty currency, and what operators need. Errors of the loyalty API come ' +
+          'wrapped in `error` unless the client accepts `application/problem+json`.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: '/', description: 'The address this document came from' }],
+      tags: [
+        { name: 'Flights' },
+        { name: 'Bookings' },
+        { name: 'Health' },
+        { name: 'Staff', description: 'Signing in' },
+        { name: 'Operations', description: 'Audited commands and lists of operators' },
+        { name: 'Webhooks', description: 'Called by suppliers' },
+      ],
+      paths,
+      components: {
+        securitySchemes: {
+          coffeechainKey: { type: 'apiKey', in: 'header', name: 'X-CC-API-Key' },
+          staffToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          duffelSignature: { type: 'apiKey', in: 'header', name: 'X-Duffel-Signature' },
+        },
+      },
+    },
+    {
+      // A format says it; zod's regular expression for it is unreadable and changes with zod.
+      override: ({ jsonSchema }) => {
+        if (jsonSchema.format) delete jsonSchema.pattern
+        if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
+        if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
+      },
+    },
+  )
+}
