@@ -127,6 +127,7 @@ export interface KafkaPort {
     groupId: string,
     topics: readonly string[],
   ): Promise<(TopicPartition & { offset: number | null; metadata: string | null })[]>
+  listGroups(): Promise<string[]>
   deleteGroups(groupIds: readonly string[]): Promise<void>
   /** The newest record of a partition; null when it is empty. */
   readLast(topic: string, partition: number): Promise<KafkaRecord | null>
@@ -224,6 +225,7 @@ export function createKafka(options: { brokers: readonly string[]; clientId: str
         })),
       )
     },
+    listGroups: async () => (await (await admin()).listGroups()).groups.map(({ groupId }) => groupId),
     deleteGroups,
     readLast: async (topic, partition) => (await readLastOfEach([{ topic, partition }]))[0] ?? null,
     readLastOfEach,

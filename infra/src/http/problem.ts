@@ -4,7 +4,7 @@
  */
 import { type ProblemCode, type ProblemKind, problemCodes, Rejection } from '@portolan/schemas/errors.ts'
 import type { ErrorRequestHandler, Express, Request, RequestHandler } from 'express'
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { Logger } from '../log.ts'
 import { allowedMethods } from './allowed-methods.ts'
 import { ServiceFault } from './client.ts'
@@ -140,10 +140,13 @@ function problemOf({ code, detail, members }: Rejection, instance: string, corre
   return { code, title, status: statusByKind[kind], detail, instance, correlationId, members }
 }
 
-/** What an error means to the client. Anything unknown is a fault, and a fault says nothing about itself. */
+/**
+ * What an error means to the client. Anything unknown is a fault, and a fault says nothing about itself.
+ * That includes a bare ZodError: it may as well come from our own event or another process's answer, so input from
+ * outside goes through `parseInput`.
+ */
 function asRejection(error: unknown): Rejection {
   if (error instanceof Rejection) return error
-  if (error instanceof z.ZodError) return validationRejection(error)
   if (error instanceof ServiceFault) {
     return new Rejection('unavailable', 'A part of this service is not available at the moment', { retry_after: 1 })
   }
