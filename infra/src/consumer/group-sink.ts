@@ -1,0 +1,161 @@
+/**
+ * The sink of consumers that own no database (workers). Effects first, then Kafka's group offset with the log position
+ * as its metadata; so effects happen at least once and must be idempotent.
+ *
+ * A lost group offset: `end` for consumers whose work is derived again elsewhere (dispatch: the sweep finds every open
+ * step), `beginning` for those whose repeated effects are refused where they arrive. The position at the end is read
+ * from the last record, never inferred from the next one seen.
+ *
+ * A stream whose event cannot be handled is parked through `Parking` (command-api keeps it), its followers likewise.
+ * While a park cannot be recorded the partition waits: `apply` rejects, and the consumer pauses it.
+ *
+ *   const sink = createGroupSink({ kafka, logger, parking }, { groupId, topicPrefix, whenLost: 'end', handle })
+ *   consume({ kafka, logger, metrics }, { name: 'dispatch', groupId, topicPrefix, topics: [topics.bookings], sink })
+ */
+import type { EventEnvelope } from '@portolan/schemas/envelope.ts'
+import type { KafkaPort } from '../kafka.ts'
+import type { Logger } from '../log.ts'
+import type { Checkpoint, CommitOffset, EventBatch, Partition, Sink } from './consume.ts'
+import { type ConsumedEvent, readRecord } from './record.ts'
+import { isTransient } from './transient.ts'
+
+export interface ReadableEvent extends ConsumedEvent {
+  envelope: EventEnvelope
+}
+
+export interface ParkedEvent {
+  tenantId: string
+  stream: string
+  /** Of the envelope; of an unreadable event its position in the partition, which orders it just as well. */
+  streamVersion: number
+  /** The envelope, or `{ unreadable: <the value> }`. */
+  envelope: unknown
+  /** Why it could not be handled; null for followers. */
+  reason: string | null
+}
+
+/** Where parked streams are kept. Both reject when command-api cannot be reached. */
+export interface Parking {
+  /** The streams of this consumer that are parked now. */
+  list(): Promise<readonly { tenantId: string; stream: string }[]>
+  /** Keeps the events; repeating it changes nothing. */
+  park(events: readonly ParkedEvent[]): Promise<void>
+}
+
+export interface GroupSinkOptions {
+  /** As given to Kafka, the environment's prefix included. */
+  groupId: string
+  topicPrefix: string
+  whenLost: 'beginning' | 'end'
+  /**
+   * Carries out what the events ask for, idempotently; in log order, all of one partition. A rejection that is not
+   * transient (see transient.ts) leads to one call per event, and the one that fails then is parked.
+   */
+  handle(events: readonly ReadableEvent[]): Promise<void>
+  /** How long a released stream may still count as parked; default 5000. */
+  parkedRefreshMs?: number
+}
+
+export function createGroupSink(
+  deps: { kafka: KafkaPort; logger: Logger; parking: Parking },
+  options: GroupSinkOptions,
+): Sink {
+  const { kafka, logger, parking } = deps
+  let parked = new Set<string>()
+  let parkedReadAt = 0
+
+  async function readParked(): Promise<void> {
+    parked = new Set((await parking.list()).map(keyOf))
+    parkedReadAt = performance.now()
+  }
+
+  async function load(partitions: readonly Partition[], commit: CommitOffset): Promise<Checkpoint[]> {
+    await readParked()
+    const names = [...new Set(partitions.map(({ topic }) => options.topicPrefix + topic))]
+    const committed = await kafka.groupOffsets(options.groupId, names)
+    const checkpoints = partitions.map(({ topic, partition }) => {
+      const found = committed.find((row) => row.topic === options.topicPrefix + topic && row.partition === partition)
+      return checkpointOf(found?.offset, found?.metadata)
+    })
+    const lost = partitions.filter((_, index) => !checkpoints[index])
+    const starts = options.whenLost === 'end' && lost.length > 0 ? await readEnds(lost) : []
+    for (const [index, partition] of lost.entries()) {
+      const start = starts[index] ?? { position: 0, offset: 0 }
+      checkpoints[partitions.indexOf(partition)] = start
+      // Kept at once: an end that moved on before the first batch would skip what came between.
+      if (start.position > 0) await commit(partition, start)
+    }
+    if (lost.length > 0) logger.warn('no progress kept in Kafka', { partitions: lost.length, start: options.whenLost })
+    return checkpoints.map((checkpoint) => checkpoint ?? { position: 0, offset: 0 })
+  }
+
+  async function readEnds(partitions: readonly Partition[]): Promise<Checkpoint[]> {
+    const wanted = partitions.map(({ topic, partition }) => ({ topic: options.topicPrefix + topic, partition }))
+    const records = await kafka.readLastOfEach(wanted)
+    return partitions.map(({ topic, partition }, index) => {
+      const record = records[index]
+      const event = record && readRecord(topic, partition, { ...record, value: record.value?.toString() ?? '' })
+      return event ? { position: event.position, offset: event.offset + 1 } : { position: 0, offset: 0 }
+    })
+  }
+
+  async function apply(batch: EventBatch, commit: CommitOffset): Promise<void> {
+    const refreshMs = options.parkedRefreshMs ?? 5000
+    if (parked.size > 0 && performance.now() - parkedReadAt > refreshMs) await readParked()
+    const free = batch.events.filter((event) => !parked.has(keyOf(event)))
+    const followers = batch.events.filter((event) => parked.has(keyOf(event)))
+    if (followers.length > 0) await parking.park(followers.map((event) => toParked(event, null)))
+    if (free.length > 0 && !(await handledTogether(free))) await handleOneByOne(free)
+    await commit(batch, batch.to)
+  }
+
+  async function handledTogether(events: readonly ConsumedEvent[]): Promise<boolean> {
+    if (!events.every(isReadable)) return false
+    try {
+      await options.handle(events)
+      return true
+    } catch (error) {
+      if (isTransient(error)) throw error
+      return false
+    }
+  }
+
+  async function handleOneByOne(events: readonly ConsumedEvent[]): Promise<void> {
+    for (const event of events) {
+      const reason = parked.has(keyOf(event)) ? null : await failureOf(event)
+      if (reason === undefined) continue
+      await parking.park([toParked(event, reason)])
+      parked.add(keyOf(event))
+      const { tenantId, stream, position } = event
+      if (reason !== null) logger.error('stream parked', { tenantId, stream, position, reason })
+    }
+  }
+
+  async function failureOf(event: ConsumedEvent): Promise<string | undefined> {
+    if (!isReadable(event)) return event.unreadable ?? 'the event cannot be read'
+    try {
+      await options.handle([event])
+      return undefined
+    } catch (error) {
+      if (isTransient(error)) throw error
+      return (error instanceof Error ? error.message : String(error)).slice(0, 500)
+    }
+  }
+
+  return { load, apply }
+}
+
+const keyOf = ({ tenantId, stream }: { tenantId: string; stream: string }): string => `${tenantId} ${stream}`
+const isReadable = (event: ConsumedEvent): event is ReadableEvent => event.envelope !== null
+
+function checkpointOf(offset: number | null | undefined, metadata: string | null | undefined): Checkpoint | null {
+  const position = Number(metadata)
+  if (offset === null || offset === undefined || !metadata || !Number.isSafeInteger(position)) return null
+  return { position, offset }
+}
+
+function toParked(event: ConsumedEvent, reason: string | null): ParkedEvent {
+  const { tenantId, stream, envelope, position, value } = event
+  const streamVersion = envelope?.streamVersion ?? position
+  return { tenantId, stream, streamVersion, envelope: envelope ?? { unreadable: value.slice(0, 100_000) }, reason }
+}
