@@ -44,6 +44,8 @@ export async function joinOrStart(recipe: OwnServerRecipe): Promise<OwnServer> {
   const { name, dir, user, logFile } = recipe
   mkdirSync(dir, { recursive: true })
   return withLock(`${dir}/lock`, async () => {
+    // Before the launch: a user that is stopped meanwhile must be able to let go of what it began.
+    if (user !== 'itself') joinUsers(`${dir}/users`, user)
     const isNew = ownServerPid(dir) === undefined
     if (isNew) writeFileSync(addressFileOf(dir), await recipe.launch(pidFileOf(dir)))
     const url = readFileSync(addressFileOf(dir), 'utf8')
@@ -59,7 +61,7 @@ export async function joinOrStart(recipe: OwnServerRecipe): Promise<OwnServer> {
         `Our own ${name} (${url}) ${outcome === 'dead' ? 'ended at once' : 'does not answer'}: its log ${logFile} says why.`,
       )
     }
-    joinUsers(`${dir}/users`, user === 'itself' ? pid : user)
+    if (user === 'itself') joinUsers(`${dir}/users`, pid)
     return { url, pid, isNew, release: () => releaseOwnServer(dir, user) }
   })
 }

@@ -1,0 +1,168 @@
+/**
+ * The whole system on one machine: brought up in order (ports, backing services, databases, our processes, demo data,
+ * edge) and taken down in reverse. Taking down may come at any moment of the bringing up.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import { type Edge, startEdge } from '../edge/edge.ts'
+import { releaseBackingServices } from './backing-services.ts'
+import { openLog } from './daemon.ts'
+import { demoBlock } from './demo-block.ts'
+import { LOGS, ROOT } from './paths.ts'
+import type { Prepared } from './prepare.ts'
+import { neededPorts, type ProcessPlan, planProcesses, portOf } from './processes.ts'
+import { longStep, Obstacle, say } from './say.ts'
+import { loadSecrets } from './secrets.ts'
+import { type Supervised, supervise } from './supervise.ts'
+import { isPortFree, waitUntil } from './wait.ts'
+import { watchSources } from './watch-sources.ts'
+
+/** The address that the loyalty contract documents. */
+const LOYALTY_PORT = 8000
+const WATCH_PARENT = new URL('watch-parent.ts', import.meta.url).href
+const LEFTOVERS_END_WITHIN_MS = 6000
+
+export type System = {
+  /** Resolves when everything answers; rejects with an Obstacle. Called once. */
+  bringUp: () => Promise<void>
+  /** Stops whatever is up. */
+  takeDown: () => Promise<void>
+  /** Ends our processes at once, for somebody who presses Ctrl-C again. */
+  kill: () => void
+}
+
+/** env: of the launcher. isWatching: processes start anew when their code changes. */
+export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWatching: boolean }): System {
+  const stages: Supervised[][] = []
+  let watchers: (() => void)[] = []
+  let helper: ChildProcess | undefined
+  let edge: Edge | undefined
+  let isGoingDown = false
+
+  async function bringUp(): Promise<void> {
+    const startedAt = performance.now()
+    await requireFreePorts(env)
+    const prepared = await prepare()
+    const plans = planProcesses(env, prepared, loadSecrets())
+    for (const stage of plans) await startStage(stage)
+    await seed(plans.flat())
+    const alsoAt = await openEdge()
+    process.stdout.write(demoBlock({ ...addresses(), alsoAt, startedInMs: performance.now() - startedAt }))
+  }
+
+  async function prepare(): Promise<Prepared> {
+    let prepared: Prepared | undefined
+    await runHelper([`${ROOT}/infra/launch/prepare.ts`, String(process.pid)], env, 'inherit', (message) => {
+      prepared = message as Prepared
+    })
+    if (!prepared) throw new Obstacle('The start ends here: mend the above, then run it again.')
+    return prepared
+  }
+
+  async function startStage(plans: ProcessPlan[]): Promise<void> {
+    if (isGoingDown) return
+    await longStep(`starting ${plans.map(({ name }) => name).join(', ')}`, async () => {
+      const stage = plans.map(supervise)
+      stages.push(stage)
+      if (isWatching) watchers = watchers.concat(stage.map((supervised, i) => reloadOnChange(supervised, plans[i])))
+      await Promise.all(stage.map(({ ready }) => ready))
+    })
+  }
+
+  /** Demo tenant, members and operator: through the front door of command-api, and only what is missing. */
+  async function seed(plans: ProcessPlan[]): Promise<void> {
+    if (isGoingDown) return
+    const commandApi = plans.find(({ name }) => name === 'command-api')
+    const log = openLog(`${LOGS}/seed.log`)
+    const code = await longStep('seeding the demo data', () =>
+      runHelper([`${ROOT}/command-api/src/seed.ts`], { ...env, ...commandApi?.env }, log),
+    ).finally(() => closeSync(log))
+    if (code !== 0 && !isGoingDown) throw new Obstacle(`The demo data could not be seeded: ${LOGS}/seed.log says why.`)
+  }
+
+  /** Runs one short-lived process of ours to its end. Returns its exit code. */
+  function runHelper(
+    args: string[],
+    helperEnv: NodeJS.ProcessEnv,
+    output: 'inherit' | number,
+    onMessage: (message: unknown) => void = () => {},
+  ): Promise<number> {
+    return new Promise((resolve) => {
+      helper = spawn(process.execPath, ['--import', WATCH_PARENT, ...args], {
+        cwd: ROOT,
+        env: helperEnv,
+        stdio: ['ignore', output, output, 'ipc'],
+        detached: true,
+      })
+      helper.on('message', onMessage)
+      helper.once('exit', (code) => {
+        helper = undefined
+        resolve(code ?? 1)
+      })
+    })
+  }
+
+  async function openEdge(): Promise<string[]> {
+    if (isGoingDown) return []
+    const { commandApiUrl, queryApiUrl } = addresses()
+    const upstreams = { 'command-api': commandApiUrl, 'query-api': queryApiUrl }
+    edge = await startEdge({ port: portOf('EDGE_PORT', env), host: env.EDGE_HOST ?? '127.0.0.1', upstreams })
+    try {
+      await edge.alsoListenOn(LOYALTY_PORT)
+      return [`http://127.0.0.1:${LOYALTY_PORT}`]
+    } catch {
+      say(
+        `! Port ${LOYALTY_PORT}, the loyalty API's documented address, is taken by another program: it is served on ${edge.url} only.`,
+      )
+      return []
+    }
+  }
+
+  const addresses = () => ({
+    url: edge?.url ?? '',
+    commandApiUrl: `http://127.0.0.1:${portOf('COMMAND_API_PORT', env)}`,
+    queryApiUrl: `http://127.0.0.1:${portOf('QUERY_API_PORT', env)}`,
+    apiKey: env.COFFEECHAIN_API_KEY ?? 'test_cc_api_key_12345',
+    operator: undefined,
+    logs: LOGS,
+    today: new Date(),
+  })
+
+  async function takeDown(): Promise<void> {
+    isGoingDown = true
+    for (const close of watchers) close()
+    helper?.kill()
+    await edge?.close()
+    for (const stage of stages.toReversed()) await Promise.all(stage.map(({ stop }) => stop()))
+    await releaseBackingServices()
+  }
+
+  function kill(): void {
+    for (const { pid } of stages.flat()) {
+      const id = pid()
+      if (id !== undefined) process.kill(id, 'SIGKILL')
+    }
+  }
+
+  return { bringUp, takeDown, kill }
+}
+
+function reloadOnChange(supervised: Supervised, plan: ProcessPlan | undefined): () => void {
+  const [own = '', inner = ''] = plan?.entry.split('/') ?? []
+  return watchSources([`${own}/${inner}`, 'schemas/src', 'infra/src'], () => {
+    say(`· ${supervised.name} changed, starting it anew`)
+    supervised.reload()
+  })
+}
+
+/** Every port must be free before anything starts; what a killed launcher left behind gets a moment to end. */
+async function requireFreePorts(env: NodeJS.ProcessEnv): Promise<void> {
+  for (const { variable, port, purpose } of neededPorts(env)) {
+    if (!Number.isInteger(port) || port < 1 || port > 65_535)
+      throw new Obstacle(`${variable} must be a port number between 1 and 65535, not "${env[variable]}".`)
+    if (await waitUntil(() => isPortFree(port), { withinMs: LEFTOVERS_END_WITHIN_MS, everyMs: 200 })) continue
+    throw new Obstacle(
+      `Port ${port}, where ${purpose} listens, is taken by another program: stop that program, or choose another port with ${variable}=…`,
+    )
+  }
+}
