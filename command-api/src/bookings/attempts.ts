@@ -2,16 +2,15 @@
  * The workers' side of a booking: claiming an attempt, recording the balance before a movement, and reporting what came of it.
  *
  * An attempt that is claimed can end in two ways only: by a report of the execution that holds the claim, or by its watch, as an unknown
- * outcome. A report that arrives after the watch still counts as long as nobody has concluded otherwise.
+ * outcome. A report of that execution which arrives after the watch still counts as long as nobody has concluded otherwise.
  */
-import type { BookingEvent } from '@portolan/schemas/bookings/messages.ts'
 import { bookingSteps } from '@portolan/schemas/bookings/messages.ts'
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep, Outcome, RecordBalance, ReportOutcome, StartAttempt } from '@portolan/schemas/steps.ts'
 import type { Booking } from './booking.ts'
-import { conclude, type Decision, nothing, type States } from './decider.ts'
-import { attemptFailed, callLost, resolve, succeeded, timerFired } from './outcomes.ts'
-import { later, movementIdOf, movementSteps, type ProcessTimes } from './process.ts'
+import { conclude, type Decision, holdExpired, holdIsOver, nothing, type States } from './decider.ts'
+import { type At, attemptFailed, callLost, reportedLate, resolve, succeeded, timerFired } from './outcomes.ts'
+import { later, movementOf, movementSteps, type ProcessTimes } from './process.ts'
 
 export interface AttemptSettings {
   times: ProcessTimes
@@ -22,16 +21,21 @@ export interface AttemptSettings {
 const claimedStepNames: readonly string[] = Object.entries(bookingSteps)
   .filter(([, kind]) => kind.claimed)
   .map(([step]) => step)
+const timers: readonly string[] = ['approval-expiry', 'hold-expiry', 'operator-decision']
+const lookUps: readonly string[] = ['reconcile-movement', 'reconcile-order', 'poll-order']
 
 /**
- * Claims the one call of an attempt. No event means: not granted; `claimAnswer` reads which. An attempt that comes after its step's
- * deadline is ended here, because nothing may be called for it any more.
+ * Claims the one call of an attempt. No AttemptStarted means: not granted; `claimAnswer` reads which. An attempt that comes after its
+ * step's deadline is ended here, and so is a booking whose hold ran out: nothing may be called for them any more.
  */
 export function startAttempt(states: States, command: StartAttempt, now: string, settings: AttemptSettings): Decision {
   const b = states.booking
   const open = b?.open[command.step]
   if (!b || !open || open.attempt !== command.attempt || open.claim) return nothing
-  if (now > open.deadline) return deadlinePassed(states, open, now, settings)
+  if (holdIsOver(b, now)) return conclude(states, { booking: [holdExpired(now)], account: [] }, now, settings.times)
+  if (now > open.deadline) {
+    return finish(states, b, open, { kind: 'not-done', code: 'deadline-passed', retryAfterMs: 0 }, now, settings)
+  }
   const isMovement = movementSteps.includes(command.step)
   if (isMovement && states.account.open) return nothing
   const { executionId, callBefore, callTimeoutMs } = command
@@ -43,7 +47,7 @@ export function startAttempt(states: States, command: StartAttempt, now: string,
         data: { step: open.step, attempt: open.attempt, executionId, callBefore, lostAt },
       },
     ],
-    account: isMovement ? [movementOpened(b, open, executionId, now)] : [],
+    account: isMovement ? [{ type: 'MovementOpened', data: { ...movementOf(b, open), executionId, at: now } }] : [],
   }
 }
 
@@ -93,42 +97,32 @@ export function reportOutcome(
   const isClaimedStep = claimedStepNames.includes(open.step)
   // Without a claim nothing was called, so the only thing such a report can say is that the attempt did not start.
   if (isClaimedStep && !open.claim && command.outcome.kind !== 'not-done') return nothing
-  return finish(states, open, command.outcome, now, settings)
+  return finish(states, b, open, command.outcome, now, settings)
 }
 
-function finish(states: States, open: OpenStep, outcome: Outcome, now: string, settings: AttemptSettings): Decision {
-  const b = states.booking
-  if (!b) return nothing
-  const at = { b, account: states.account, open, now, settings }
-  const decision =
-    outcome.kind === 'succeeded'
-      ? claimedStepNames.includes(open.step)
-        ? withEnd(open, outcome, null, now, succeeded(at, outcome.result))
-        : unclaimedSucceeded(states, open, outcome, now, settings)
-      : attemptFailed(at, outcome)
-  return conclude(states, decision, now, settings.times)
-}
-
-function unclaimedSucceeded(
+function finish(
   states: States,
+  b: Booking,
   open: OpenStep,
-  outcome: Outcome & { kind: 'succeeded' },
+  outcome: Outcome,
   now: string,
   settings: AttemptSettings,
 ): Decision {
-  const b = states.booking
-  if (!b) return nothing
   const at = { b, account: states.account, open, now, settings }
-  if (open.step === 'attempt-watch') return watchFired(at)
-  if (open.step === 'reconcile-movement' || open.step === 'reconcile-order' || open.step === 'poll-order') {
-    return resolve(at, outcome.result)
-  }
-  if (open.step === 'recheck-fare') return withEnd(open, outcome, null, now, succeeded(at, outcome.result))
-  return timerFired(at)
+  return conclude(states, consequence(at, outcome), now, settings.times)
+}
+
+function consequence(at: At, outcome: Outcome): Decision {
+  const { step } = at.open
+  // Whatever came of a timer's job, its time is what counts.
+  if (step === 'attempt-watch') return watchFired(at)
+  if (timers.includes(step)) return timerFired(at)
+  if (outcome.kind !== 'succeeded') return attemptFailed(at, outcome)
+  return lookUps.includes(step) ? resolve(at, outcome.result) : withEnd(at, succeeded(at, outcome.result))
 }
 
 /** The claim's time is over without a report: nobody knows what came of the call. */
-function watchFired(at: Parameters<typeof callLost>[0]): Decision {
+function watchFired(at: At): Decision {
   const { b, open, now } = at
   const watched = b.open[String(open.input.of)]
   if (!watched?.claim || watched.attempt !== open.input.ofAttempt) return nothing
@@ -142,7 +136,10 @@ function retryTimer(open: OpenStep, dueAt: string, now: string): Decision {
   return { booking: [{ type: 'AttemptEnded', data: { ...end, retryAt: dueAt } }], account: [] }
 }
 
-/** The report of an attempt that its watch had already declared unknown. It settles the question if the question still stands. */
+/**
+ * The report of an attempt that had already been declared unknown. It settles the question if the question still stands, and only from
+ * the execution that held the claim: no other can know.
+ */
 function lateReport(
   states: States,
   b: Booking,
@@ -150,51 +147,20 @@ function lateReport(
   now: string,
   settings: AttemptSettings,
 ): Decision {
-  const { unknown } = b
-  const { kind } = command.outcome
-  if (unknown?.step !== command.step || unknown.attempt !== command.attempt || kind === 'unknown') return nothing
-  const open: OpenStep = {
-    step: command.step,
-    attempt: command.attempt,
-    dueAt: now,
-    deadline: now,
-    input: {},
-    claim: null,
-  }
-  const established: BookingEvent = {
-    type: 'OutcomeEstablished',
-    data: { step: open.step, attempt: open.attempt, happened: kind === 'succeeded', by: 'report', at: now },
-  }
-  const at = { b, account: states.account, open, now, settings }
-  const rest =
-    command.outcome.kind === 'succeeded' ? succeeded(at, command.outcome.result) : attemptFailed(at, command.outcome)
+  const { step, attempt, executionId, outcome } = command
+  const isTheQuestion = b.unknown?.step === step && b.unknown.attempt === attempt
+  if (!isTheQuestion || b.executions[step] !== executionId || outcome.kind === 'unknown') return nothing
+  const open: OpenStep = { step, attempt, dueAt: now, deadline: now, input: {}, claim: null }
   return conclude(
     states,
-    { booking: [established, ...rest.booking.filter((e) => e.type !== 'AttemptEnded')], account: rest.account },
+    reportedLate({ b, account: states.account, open, now, settings }, outcome),
     now,
     settings.times,
   )
 }
 
-function deadlinePassed(states: States, open: OpenStep, now: string, settings: AttemptSettings): Decision {
-  return finish(states, open, { kind: 'not-done', code: 'deadline-passed', retryAfterMs: 0 }, now, settings)
-}
-
-function movementOpened(b: Booking, open: OpenStep, executionId: string, at: string): MemberEvent {
-  const movementId = movementIdOf(b.bookingId, open.step, open.attempt)
-  const kind = open.step === 'deduct' ? 'deduction' : 'refund'
-  const amount = b.deduction?.amount ?? b.price.loyaltyAmount
-  const { bookingId, memberId } = b
-  return {
-    type: 'MovementOpened',
-    data: { movementId, bookingId, memberId, kind, amount, currency: b.price.loyaltyCurrency, executionId, at },
-  }
-}
-
-function withEnd(open: OpenStep, outcome: Outcome, code: string | null, at: string, decision: Decision): Decision {
-  const end: BookingEvent = {
-    type: 'AttemptEnded',
-    data: { step: open.step, attempt: open.attempt, outcome: outcome.kind, code, retryAt: null, at },
-  }
-  return { booking: [end, ...decision.booking], account: decision.account }
+function withEnd(at: At, decision: Decision): Decision {
+  const { step, attempt } = at.open
+  const end = { step, attempt, outcome: 'succeeded' as const, code: null, retryAt: null, at: at.now }
+  return { booking: [{ type: 'AttemptEnded', data: end }, ...decision.booking], account: decision.account }
 }

@@ -40,10 +40,10 @@ export interface Booking {
   passengers: DataOf<'BookingRequested'>['passengers']
   contactSealed: string
   requestedAt: string
-  approval: { reason: string; expiresAt: string } | null
+  approval: { reason: string; expiresAt: string; approvedAt: string | null } | null
   /** After an approval the fare must be looked up again before anything is ordered. */
   fareAgreed: boolean
-  /** Instant of the last change that may make a new step due. */
+  /** Instant of the last change that made a new step due: its window counts from here, however often it is tried or unknown. */
   progressAt: string
   order: Order | null
   tickets: DataOf<'BookingConfirmed'>['tickets']
@@ -53,16 +53,19 @@ export interface Booking {
   undo: { to: 'failed' | 'expired' | 'cancelled'; reason: FailureReason | null; availableBalance: number | null } | null
   cancellation: { by: string; refundRequested: boolean; reason: string | null; at: string } | null
   unknown: (StepTrouble & { code: string; since: string; reconcileUntil: string }) | null
-  awaiting: { step: string; pollUntil: string; since: string } | null
+  awaiting: { step: string; orderId: string | null; pollUntil: string; since: string } | null
   operator: (StepTrouble & { why: string; decideBy: string }) | null
+  /** The last decision of an operator, so that repeating it changes nothing. */
+  decided: (StepTrouble & { decision: string }) | null
   endedAt: string | null
   open: Record<string, OpenStep>
   /** Last attempt number asked for, by step; numbers are never used twice. */
   attempts: Record<string, number>
-  retries: Record<string, { dueAt: string; firstDueAt: string }>
+  /** When a step that was not done is tried again. */
+  retries: Record<string, string>
   hastened: Record<string, string>
-  /** Number of attempts ever claimed; numbers the watches. */
-  claims: number
+  /** The execution that claimed a step's last attempt: the only one whose late report is believed. */
+  executions: Record<string, string>
 }
 
 export type BookingState = Booking | null
@@ -77,10 +80,12 @@ function evolveExisting(b: Booking, event: Exclude<BookingEvent, { type: 'Bookin
   switch (event.type) {
     case 'ApprovalRequested': {
       const { reason, expiresAt } = event.data
-      return { ...b, phase: 'pending_approval', approval: { reason, expiresAt }, fareAgreed: false }
+      return { ...b, phase: 'pending_approval', approval: { reason, expiresAt, approvedAt: null }, fareAgreed: false }
     }
-    case 'BookingApproved':
-      return { ...b, phase: 'arranging', progressAt: event.data.at }
+    case 'BookingApproved': {
+      const { at } = event.data
+      return { ...b, phase: 'arranging', approval: b.approval && { ...b.approval, approvedAt: at }, progressAt: at }
+    }
     case 'BookingRejected':
       return ended(b, 'rejected', event.data.at)
     case 'FareConfirmed': {
@@ -93,29 +98,34 @@ function evolveExisting(b: Booking, event: Exclude<BookingEvent, { type: 'Bookin
     }
     case 'HoldPlaced': {
       const { at, ...order } = event.data
-      return { ...unblocked(b, at), order: { ...order, state: 'held' } }
+      return { ...progressed(b, at), order: { ...order, state: 'held' } }
     }
     case 'PaymentDeducted': {
       const { at, ...deduction } = event.data
-      return { ...unblocked(b, at), deduction }
+      return { ...progressed(b, at), deduction }
     }
     case 'BookingConfirmed': {
       const { orderId, bookingReference, tickets, at } = event.data
       const order: Order = { orderId, bookingReference, payBy: null, state: 'ticketed' }
-      return { ...unblocked(b, at), phase: b.undo ? 'undoing' : 'confirmed', order, tickets, confirmedAt: at }
+      return { ...progressed(b, at), phase: b.undo ? 'undoing' : 'confirmed', order, tickets, confirmedAt: at }
     }
-    case 'SupplierAccepted':
-      return { ...b, awaiting: { step: event.data.step, pollUntil: event.data.pollUntil, since: event.data.at } }
+    case 'SupplierAccepted': {
+      const { step, pollUntil, orderId = null, at } = event.data
+      return { ...unblocked(b), awaiting: { step, orderId, pollUntil, since: at } }
+    }
     case 'OutcomeUnknown': {
       const { at, ...unknown } = event.data
-      return { ...b, unknown: { ...unknown, since: at }, progressAt: at }
+      return { ...b, unknown: { ...unknown, since: at } }
     }
     case 'OutcomeEstablished':
-    case 'OperatorDecided':
-      return unblocked(b, event.data.at)
+      return unblocked(b)
     case 'OperatorNeeded': {
-      const { at, ...operator } = event.data
-      return { ...b, operator, progressAt: at }
+      const { at: _at, ...operator } = event.data
+      return { ...b, operator }
+    }
+    case 'OperatorDecided': {
+      const { step, attempt, decision, at } = event.data
+      return { ...progressed(b, at), decided: { step, attempt, decision } }
     }
     case 'CompensationStarted': {
       const { to, reason, availableBalance, at } = event.data
@@ -124,11 +134,11 @@ function evolveExisting(b: Booking, event: Exclude<BookingEvent, { type: 'Bookin
     case 'CancellationRequested':
       return cancelling(b, event.data)
     case 'OrderCancelled':
-      return { ...unblocked(b, event.data.at), order: b.order && { ...b.order, state: 'cancelled' } }
+      return { ...progressed(b, event.data.at), order: b.order && { ...b.order, state: 'cancelled' } }
     case 'PaymentRefunded':
-      return { ...unblocked(b, event.data.at), givenBack: { as: 'refunded', at: event.data.at } }
+      return { ...progressed(b, event.data.at), givenBack: { as: 'refunded', at: event.data.at } }
     case 'RefundOwed':
-      return { ...unblocked(b, event.data.at), givenBack: { as: 'owed', at: event.data.at } }
+      return { ...progressed(b, event.data.at), givenBack: { as: 'owed', at: event.data.at } }
     case 'BookingFailed':
       return ended(b, 'failed', event.data.at)
     case 'BookingExpired':
@@ -152,17 +162,16 @@ function evolveExisting(b: Booking, event: Exclude<BookingEvent, { type: 'Bookin
       if (!open) return b
       return {
         ...b,
-        claims: b.claims + 1,
+        executions: { ...b.executions, [step]: executionId },
         open: { ...b.open, [step]: { ...open, claim: { executionId, callBefore, lostAt } } },
       }
     }
     case 'AttemptEnded': {
       const { step, retryAt } = event.data
-      const firstDueAt = b.retries[step]?.firstDueAt ?? b.open[step]?.dueAt ?? event.data.at
       return {
         ...b,
         open: without(b.open, step),
-        retries: retryAt ? { ...b.retries, [step]: { dueAt: retryAt, firstDueAt } } : without(b.retries, step),
+        retries: retryAt ? { ...b.retries, [step]: retryAt } : without(b.retries, step),
       }
     }
     case 'StepWithdrawn':
@@ -189,12 +198,13 @@ function requested(data: DataOf<'BookingRequested'>): Booking {
     unknown: null,
     awaiting: null,
     operator: null,
+    decided: null,
     endedAt: null,
     open: {},
     attempts: {},
     retries: {},
     hastened: {},
-    claims: 0,
+    executions: {},
   }
 }
 
@@ -211,12 +221,16 @@ function cancelling(b: Booking, data: DataOf<'CancellationRequested'>): Booking 
   }
 }
 
-function unblocked(b: Booking, at: string): Booking {
-  return { ...b, unknown: null, awaiting: null, operator: null, progressAt: at }
+function unblocked(b: Booking): Booking {
+  return { ...b, unknown: null, awaiting: null, operator: null }
+}
+
+function progressed(b: Booking, at: string): Booking {
+  return { ...unblocked(b), progressAt: at }
 }
 
 function ended(b: Booking, phase: Booking['phase'], at: string): Booking {
-  return { ...b, phase, endedAt: at, unknown: null, awaiting: null, operator: null, progressAt: at }
+  return { ...unblocked(b), phase, endedAt: at }
 }
 
 function without<V>(record: Record<string, V>, key: string): Record<string, V> {

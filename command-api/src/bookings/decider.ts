@@ -51,8 +51,8 @@ export function requestBooking(command: RequestBooking, now: string, times: Proc
  */
 export function approveBooking(state: BookingState, by: string, now: string): BookingEvent[] {
   const b = existing(state)
-  if (b.phase !== 'pending_approval')
-    return b.approval && b.phase !== 'rejected' && b.phase !== 'expired' && !b.cancellation ? [] : refuseDecision(b)
+  if (b.approval?.approvedAt) return []
+  if (b.phase !== 'pending_approval') return refuseDecision(b)
   if (approvalIsOver(b, now)) return [approvalExpired(now)]
   return [{ type: 'BookingApproved', data: { by, at: now } }]
 }
@@ -103,6 +103,15 @@ export function cancelBooking(
   return conclude(states, { booking: [asked], account: [] }, now, times)
 }
 
+/**
+ * Makes the poll or the reconciling look-up of an order due now, because the supplier's webhook says that something changed. [] when
+ * none is open or it is due anyway.
+ */
+export function hastenPoll(state: BookingState, now: string): BookingEvent[] {
+  const open = state?.open['poll-order'] ?? state?.open['reconcile-order']
+  return open && open.dueAt > now ? [{ type: 'StepHastened', data: { step: open.step, at: now } }] : []
+}
+
 /** Records that an owed refund was given back outside. [] when nothing is owed for the booking. Rejects: booking-not-found. */
 export function settleOwedRefund(states: States, by: string, reason: string, now: string): MemberEvent[] {
   const b = existing(states.booking)
@@ -122,6 +131,13 @@ export function compensation(
   return { type: 'CompensationStarted', data: { to, reason, availableBalance, at: now } }
 }
 
+/** Whether the supplier's unpaid order has run out at `now`, so that nothing may be deducted or paid for it any more. */
+export function holdIsOver(b: Booking, now: string): boolean {
+  return b.phase === 'arranging' && b.order?.state === 'held' && b.order.payBy !== null && now >= b.order.payBy
+}
+
+export const holdExpired = (now: string): BookingEvent => compensation('hold-expired', now, null, 'expired')
+
 /** The same amount as owed, in the booking and in the member's account. */
 export function refundOwed(b: Booking, why: string, now: string): Decision {
   if (!b.deduction) return nothing
@@ -135,9 +151,12 @@ export function refundOwed(b: Booking, why: string, now: string): Decision {
 
 /**
  * Adds what follows by itself: an amount that no call can give back becomes owed, and a booking with nothing left to undo ends.
- * Nothing follows while a call is claimed or something stands in the way.
+ * Nothing follows while a call is claimed or something stands in the way. A booking that is being undone is not undone twice.
  */
-export function conclude(states: States, decision: Decision, now: string, times: ProcessTimes): Decision {
+export function conclude(states: States, wanted: Decision, now: string, times: ProcessTimes): Decision {
+  const decision = states.booking?.undo
+    ? { ...wanted, booking: wanted.booking.filter((event) => event.type !== 'CompensationStarted') }
+    : wanted
   const b = decision.booking.reduce(evolveBooking, states.booking)
   if (b?.phase !== 'undoing' || !b.undo || b.unknown || b.awaiting || b.operator || claimedSteps(b).length > 0) {
     return decision

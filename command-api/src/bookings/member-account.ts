@@ -42,7 +42,8 @@ export function evolveAccount(account: MemberAccount, event: MemberEvent): Membe
       return account.open ? { ...account, open: { ...account.open, unknown: true } } : account
     case 'MovementSettled':
     case 'MovementVoided':
-      return { ...account, open: null }
+      // A movement may be settled by a person after it was voided, while another booking's is open.
+      return account.open?.movementId === event.data.movementId ? { ...account, open: null } : account
     case 'RefundOwed': {
       const { bookingId, amount, currency } = event.data
       return { ...account, owed: { ...account.owed, [bookingId]: { amount, currency } } }

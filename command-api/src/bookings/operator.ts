@@ -3,12 +3,14 @@ import type { BookingEvent } from '@portolan/schemas/bookings/messages.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import type { OpenStep } from '@portolan/schemas/steps.ts'
 import type { AttemptSettings } from './attempts.ts'
-import type { Booking } from './booking.ts'
+import type { Booking, StepTrouble } from './booking.ts'
 import { conclude, type Decision, existing, nothing, type States } from './decider.ts'
 import { type At, deducted, didNotHappen, owed, refunded } from './outcomes.ts'
 
 export interface DecideOutcome {
   by: string
+  /** The attempt the operator saw. Without it the decision is about whatever waits now, and a repeat cannot be recognised. */
+  about?: StepTrouble | undefined
   /** happened/did-not-happen: a statement about the step in question. retry: try the refund or cancellation again. owe: the refund becomes owed. */
   decision: 'happened' | 'did-not-happen' | 'retry' | 'owe'
   reason: string
@@ -20,7 +22,11 @@ export interface DecideOutcome {
   tickets?: { passengerIndex: number; ticketNumber: string; seat: string | null }[] | undefined
 }
 
-/** Rejects: booking-not-found; no-decision-needed (nothing is open to decide); validation-error (the decision does not fit the step). */
+/**
+ * Concludes what machines could not; nothing when the same decision about the same attempt was made before.
+ * Rejects: booking-not-found; no-decision-needed (nothing, or something else, is open to decide); validation-error (the decision does not
+ * fit the step).
+ */
 export function decideOutcome(
   states: States,
   command: DecideOutcome,
@@ -29,7 +35,11 @@ export function decideOutcome(
 ): Decision {
   const b = existing(states.booking)
   const subject = b.operator ?? b.unknown
-  if (!subject) throw new Rejection('no-decision-needed', `Nothing about booking '${b.bookingId}' waits for a decision`)
+  if (b.decided?.decision === command.decision && isSame(b.decided, command.about) && !isSame(subject, command.about)) {
+    return nothing
+  }
+  if (!subject || (command.about && !isSame(subject, command.about)))
+    throw new Rejection('no-decision-needed', `Nothing about booking '${b.bookingId}' waits for a decision`)
   const { step, attempt } = subject
   const open: OpenStep = { step, attempt, dueAt: now, deadline: now, input: {}, claim: null }
   const at: At = { b, account: states.account, open, now, settings }
@@ -79,6 +89,10 @@ function happened(at: At, command: DecideOutcome): Decision {
       return { booking: [{ type: 'HoldPlaced', data: { orderId, bookingReference, payBy, at: now } }], account: [] }
     }
   }
+}
+
+function isSame(a: StepTrouble | null, about: StepTrouble | undefined): boolean {
+  return a !== null && a.step === about?.step && a.attempt === about.attempt
 }
 
 function orderCancelled(b: Booking, now: string): Decision {

@@ -3,14 +3,19 @@
  * happen is tried again within its window or undone; what nobody knows becomes `unknown` and is reconciled, then decided by a person.
  */
 import type { BookingEvent, FailureReason } from '@portolan/schemas/bookings/messages.ts'
-import { insufficientBalanceSchema, type LookedUpOrder, stepResults } from '@portolan/schemas/bookings/results.ts'
+import {
+  acceptedOrderSchema,
+  insufficientBalanceSchema,
+  type LookedUpOrder,
+  stepResults,
+} from '@portolan/schemas/bookings/results.ts'
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep, Outcome } from '@portolan/schemas/steps.ts'
 import type { AttemptSettings } from './attempts.ts'
 import type { Booking } from './booking.ts'
-import { approvalExpired, compensation, type Decision, nothing, refundOwed } from './decider.ts'
+import { approvalExpired, compensation, type Decision, holdExpired, nothing, refundOwed } from './decider.ts'
 import { judgeBalance, type MemberAccount } from './member-account.ts'
-import { later, movementSteps } from './process.ts'
+import { later, movementIdOf, movementOf, movementSteps } from './process.ts'
 
 /** Where an outcome is judged: the booking, its member's account, the open step, the database's instant, the settings. */
 export interface At {
@@ -49,7 +54,8 @@ export function attemptFailed(at: At, outcome: Exclude<Outcome, { kind: 'succeed
     case 'unknown':
       return isRead(open.step) ? notDone(at, outcome.code, 0) : becameUnknown(at, outcome.code)
     case 'accepted':
-      return isRead(open.step) || movementSteps.includes(open.step) ? becameUnknown(at, 'timeout') : accepted(at)
+      if (isRead(open.step)) return notDone(at, 'accepted', 0)
+      return movementSteps.includes(open.step) ? becameUnknown(at, 'timeout') : accepted(at, outcome.result)
     case 'not-done':
       return notDone(at, outcome.code, outcome.retryAfterMs)
     case 'refused':
@@ -66,13 +72,13 @@ export function callLost(at: At): Decision {
 
 /** A timer that fell due. */
 export function timerFired(at: At): Decision {
-  const { b, open, now } = at
+  const { open, now, settings } = at
   const end = ended(at, 'succeeded', null, null)
   if (now < open.dueAt) return facts(ended(at, 'not-done', 'early', open.dueAt))
   if (open.step === 'approval-expiry') return facts(end, approvalExpired(now))
-  if (open.step === 'hold-expiry') return facts(end, compensation('hold-expired', now, null, 'expired'))
+  if (open.step === 'hold-expiry') return facts(end, holdExpired(now))
   // The operators' entry stays; it is asked for again so that its alarm repeats.
-  return facts(ended(at, 'not-done', 'overdue', later(now, Date.parse(open.dueAt) - Date.parse(b.progressAt))))
+  return facts(ended(at, 'not-done', 'overdue', later(now, settings.times.operatorWindowMs)))
 }
 
 /** What a reconciling or polling read says about the step in question. */
@@ -84,8 +90,10 @@ export function resolve(at: At, result: unknown): Decision {
   if (!step) return facts(ended(at, 'succeeded', null, null))
   const happened = lookup.found ? orderSays(at, step, lookup.order) : []
   if (happened.length > 0) return established(at, step, true, facts(...happened))
-  if (b.awaiting || !isSettled(at)) return notDone(at, 'not-found-yet', 0)
-  return established(at, step, false, didNotHappen({ ...at, open: { ...open, step } }, 'supplier-unavailable'))
+  const isCalledOff = lookup.found && lookup.order.cancelled
+  if (!isCalledOff && (b.awaiting || !isSettled(at))) return notDone(at, 'not-found-yet', 0)
+  const reason = isCalledOff ? 'supplier-refused' : 'supplier-unavailable'
+  return established(at, step, false, didNotHappen({ ...at, open: { ...open, step } }, reason))
 }
 
 /** What follows when it is certain that `at.open.step` did not happen and the member has already been answered. */
@@ -144,7 +152,7 @@ function refused(at: At, code: string, result: unknown): Decision {
       return facts(end, ...cancellationRefused(at, code))
     case 'place-hold':
     case 'issue-tickets':
-      return facts(end, compensation(supplierReason(code), now))
+      return facts(end, code === 'hold-expired' ? holdExpired(now) : compensation(supplierReason(code), now))
     default:
       return facts(end, operatorNeeded(at, code))
   }
@@ -173,14 +181,17 @@ function notDone(at: At, code: string, retryAfterMs: number): Decision {
 function givenUp(at: At, code: string): BookingEvent {
   switch (at.open.step) {
     case 'deduct':
-      return compensation('partner-unavailable', at.now)
     case 'recheck-fare':
     case 'place-hold':
     case 'issue-tickets':
-      return compensation('supplier-unavailable', at.now)
+      return compensation(unavailable(at.open.step), at.now)
     default:
       return operatorNeeded(at, code)
   }
+}
+
+function unavailable(step: string): FailureReason {
+  return step === 'deduct' ? 'partner-unavailable' : 'supplier-unavailable'
 }
 
 /** Reads keep their own rhythm; calls that failed pause 0.5 s, 1 s, 2 s … up to a minute. */
@@ -205,13 +216,31 @@ function becameUnknown(at: At, code: string): Decision {
   }
 }
 
-function accepted(at: At): Decision {
-  const { open, now, settings } = at
-  const pollUntil = later(now, settings.times.pollWindowMs)
-  return facts(ended(at, 'accepted', null, null), {
-    type: 'SupplierAccepted',
-    data: { step: open.step, pollUntil, at: now },
-  })
+function accepted(at: At, result: unknown): Decision {
+  const { orderId } = acceptedOrderSchema.safeParse(result).data ?? {}
+  return facts(ended(at, 'accepted', null, null), supplierAccepted(at, at.open.step, orderId))
+}
+
+function supplierAccepted(at: At, step: string, orderId: string | undefined): BookingEvent {
+  const pollUntil = later(at.now, at.settings.times.pollWindowMs)
+  return { type: 'SupplierAccepted', data: { step, ...(orderId ? { orderId } : {}), pollUntil, at: at.now } }
+}
+
+/** What the holder of the claim says after its attempt was declared unknown; `at.open` is that attempt. */
+export function reportedLate(at: At, outcome: Exclude<Outcome, { kind: 'unknown' }>): Decision {
+  const { step, attempt } = at.open
+  // A movement has no 202, so the balance goes on being compared.
+  if (outcome.kind === 'accepted' && movementSteps.includes(step)) return nothing
+  const follow = lateConsequence(at, outcome)
+  const booking = follow.booking.filter((event) => event.type !== 'AttemptEnded')
+  if (outcome.kind === 'accepted') return { booking, account: [] }
+  const data = { step, attempt, happened: outcome.kind === 'succeeded', by: 'report' as const, at: at.now }
+  return { booking: [{ type: 'OutcomeEstablished', data }, ...booking], account: follow.account }
+}
+
+function lateConsequence(at: At, outcome: Exclude<Outcome, { kind: 'unknown' }>): Decision {
+  if (outcome.kind === 'succeeded') return succeeded(at, outcome.result)
+  return outcome.kind === 'not-done' ? didNotHappen(at, unavailable(at.open.step)) : attemptFailed(at, outcome)
 }
 
 function movementRead(at: At, read: { balance: number; readAt: string }): Decision {
@@ -219,7 +248,8 @@ function movementRead(at: At, read: { balance: number; readAt: string }): Decisi
   const { unknown } = b
   if (!unknown) return facts(ended(at, 'succeeded', null, null))
   const subject = { ...at, open: { ...open, step: unknown.step, attempt: unknown.attempt } }
-  if (!account.open) return established(at, unknown.step, false, didNotHappen(subject, 'partner-timeout'))
+  const inconclusive = facts(ended(at, 'succeeded', 'inconclusive', null), operatorNeeded(at, 'inconclusive-balance'))
+  if (!account.open) return inconclusive
   switch (judgeBalance(account.open, read.balance, settings.resetBalance, isSettled(at))) {
     case 'happened':
       return established(
@@ -236,13 +266,13 @@ function movementRead(at: At, read: { balance: number; readAt: string }): Decisi
     case 'early':
       return notDone(at, 'balance-unchanged', 0)
     case 'inconclusive':
-      return facts(ended(at, 'succeeded', 'inconclusive', null), operatorNeeded(subject, 'inconclusive-balance'))
+      return inconclusive
   }
 }
 
 /** What an order found at the supplier proves about the step that asked for it; [] when it proves nothing. */
 function orderSays(at: At, step: string, order: LookedUpOrder): BookingEvent[] {
-  const { now } = at
+  const { b, now } = at
   const { orderId, bookingReference, tickets, payBy, penaltyMinor, currency } = order
   if (step === 'cancel-order') {
     return order.cancelled ? [{ type: 'OrderCancelled', data: { orderId, penaltyMinor, currency, at: now } }] : []
@@ -252,6 +282,7 @@ function orderSays(at: At, step: string, order: LookedUpOrder): BookingEvent[] {
     return [{ type: 'HoldPlaced', data: { orderId, bookingReference, payBy: payBy ?? now, at: now } }]
   }
   if (order.awaitingPayment) return []
+  if (tickets.length < b.passengers.length) return b.awaiting ? [] : [supplierAccepted(at, step, orderId)]
   return [{ type: 'BookingConfirmed', data: { orderId, bookingReference, tickets, at: now } }]
 }
 
@@ -293,37 +324,34 @@ function tenThousandths(decimal: string): bigint {
   return BigInt(whole + fraction.padEnd(4, '0').slice(0, 4))
 }
 
+/** Judged by when the read was due, not by when it was reported: a reading from before says nothing, however late its report. */
 function isSettled(at: At): boolean {
-  const { b, now, settings } = at
-  return b.unknown !== null && now >= later(b.unknown.since, settings.times.settleMs)
+  const { b, open, settings } = at
+  return b.unknown !== null && open.dueAt >= later(b.unknown.since, settings.times.settleMs)
 }
 
 function isRead(step: string): boolean {
   return step === 'poll-order' || step === 'reconcile-order' || step === 'reconcile-movement' || step === 'recheck-fare'
 }
 
+/** The attempt's movement happened. It need not be open any more: a person may know better than the partner's last answer. */
 function settle(at: At, transactionId: string | null): MemberEvent[] {
-  const { account, now } = at
-  if (!account.open) return []
-  const { movementId, bookingId, memberId, kind, amount, currency } = account.open
-  return [
-    {
-      type: 'MovementSettled',
-      data: { movementId, bookingId, memberId, kind, amount, currency, transactionId, at: now },
-    },
-  ]
+  return [{ type: 'MovementSettled', data: { ...movementOf(at.b, at.open), transactionId, at: at.now } }]
 }
 
-/** Ends the account's open movement when it belongs to this booking; an attempt that was never claimed has none. */
+/** Ends the attempt's movement; an attempt that was never claimed has none, and another booking's may be open. */
 function voidMovement(at: At, reason: string): MemberEvent[] {
   const { account, b, open, now } = at
-  if (!movementSteps.includes(open.step) || account.open?.bookingId !== b.bookingId) return []
-  return [{ type: 'MovementVoided', data: { movementId: account.open.movementId, reason, at: now } }]
+  const movementId = movementIdOf(b.bookingId, open.step, open.attempt)
+  return account.open?.movementId === movementId
+    ? [{ type: 'MovementVoided', data: { movementId, reason, at: now } }]
+    : []
 }
 
 function operatorNeeded(at: At, why: string): BookingEvent {
   const { b, open, now, settings } = at
-  const subject = b.unknown ?? { step: b.awaiting?.step ?? open.step, attempt: open.attempt }
+  const accepted = b.awaiting && { step: b.awaiting.step, attempt: b.attempts[b.awaiting.step] ?? 1 }
+  const subject = b.unknown ?? accepted ?? open
   const decideBy = later(now, settings.times.operatorWindowMs)
   return { type: 'OperatorNeeded', data: { step: subject.step, attempt: subject.attempt, why, decideBy, at: now } }
 }

@@ -134,7 +134,12 @@ function poll(b: Booking, awaiting: NonNullable<Booking['awaiting']>, times: Pro
 }
 
 function orderLookup(b: Booking, of: string): Record<string, unknown> {
-  return { of, orderId: b.order?.orderId ?? null, passengers: b.passengers, personId: b.personId }
+  return {
+    of,
+    orderId: b.order?.orderId ?? b.awaiting?.orderId ?? null,
+    passengers: b.passengers,
+    personId: b.personId,
+  }
 }
 
 function decision(b: Booking, operator: NonNullable<Booking['operator']>): WantedStep {
@@ -143,29 +148,25 @@ function decision(b: Booking, operator: NonNullable<Booking['operator']>): Wante
 
 function watches(b: Booking): WantedStep[] {
   return Object.values(b.open).flatMap((open) =>
-    open.claim
-      ? [
-          {
-            step: 'attempt-watch',
-            // Numbered by claims: a watch of an earlier attempt may still lie in the queue under its own number.
-            attempt: b.claims,
-            dueAt: open.claim.lostAt,
-            deadline: open.claim.lostAt,
-            input: { bookingId: b.bookingId, memberId: b.memberId, of: open.step, ofAttempt: open.attempt },
-          },
-        ]
-      : [],
+    open.claim ? [wanted(b, 'attempt-watch', open.claim.lostAt, 0, { of: open.step, ofAttempt: open.attempt })] : [],
   )
 }
 
+/** Once the tickets are being paid for, their outcome decides, not the clock. */
 function holdExpiry(b: Booking): WantedStep[] {
-  if (b.phase !== 'arranging' || b.order?.state !== 'held' || !b.order.payBy) return []
+  if (b.phase !== 'arranging' || b.order?.state !== 'held' || !b.order.payBy || isUnderWay(b, 'issue-tickets'))
+    return []
   return [wanted(b, 'hold-expiry', b.order.payBy, 0, {})]
 }
 
+function isUnderWay(b: Booking, step: string): boolean {
+  const standing = b.unknown?.step ?? b.awaiting?.step ?? b.operator?.step
+  return standing === step || Boolean(b.open[step]?.claim)
+}
+
 /**
- * A step with its attempt number: the open one while it stands, else the next unused one. It is due `retry.dueAt` after a failed
- * attempt, otherwise when the need arose; its deadline counts from when it was first due.
+ * A step with its attempt number: the open one while it stands, else the next unused one. It is due at its retry after a failed
+ * attempt, otherwise when the need arose; its deadline counts from the need.
  */
 function wanted(
   b: Booking,
@@ -176,14 +177,26 @@ function wanted(
 ): WantedStep {
   const hastenedAt = b.hastened[step]
   const open = hastenedAt ? undefined : b.open[step]
-  const retry = b.retries[step]
   const attempt = open?.attempt ?? (b.attempts[step] ?? 0) + 1
   return {
     step,
     attempt,
-    dueAt: hastenedAt ?? retry?.dueAt ?? neededAt,
-    deadline: later(retry?.firstDueAt ?? neededAt, windowMs),
+    dueAt: hastenedAt ?? b.retries[step] ?? neededAt,
+    deadline: later(neededAt, windowMs),
     input: { bookingId: b.bookingId, memberId: b.memberId, ...input },
+  }
+}
+
+/** The movement in the member's account that one attempt of `deduct` or `refund` makes. */
+export function movementOf(b: Booking, open: { step: string; attempt: number }) {
+  const { bookingId, memberId } = b
+  return {
+    movementId: movementIdOf(bookingId, open.step, open.attempt),
+    bookingId,
+    memberId,
+    kind: open.step === 'deduct' ? ('deduction' as const) : ('refund' as const),
+    amount: b.deduction?.amount ?? b.price.loyaltyAmount,
+    currency: b.price.loyaltyCurrency,
   }
 }
 
