@@ -149,7 +149,7 @@ const appendCommands = `
   -- Returns what commit_events returns, and outcomes: for each command that did not commit, by its number,
   --   ['duplicate']                    the idempotency key is taken: look its record up
   --   ['conflict']                     a stream moved on, or an effect raised PT002: reload and decide again
-  --   ['busy']                         lock timeout or deadlock: try this command again
+  --   ['busy', 'key' or 'rows']        lock timeout or deadlock there: try this command again
   --   ['refused', code, detail, hint]  an effect raised PT001
   --   ['fault', sqlstate, message]     anything else
   create function append_commands(commands jsonb, events jsonb) returns jsonb
@@ -163,6 +163,7 @@ const appendCommands = `
     accepted integer[] := '{}';
     outcomes jsonb := '{}';
     tenant text;
+    waiting_for text;
     problem_state text;
     problem text;
     explanation text;
@@ -173,6 +174,7 @@ const appendCommands = `
       begin
         tenant := command ->> 'tenant';
         perform set_config('portolan.tenant', tenant, true);
+        waiting_for := 'rows';
 
         -- A command that locks more than one thing first takes these, sorted, so that two such commands never wait for each other.
         if command -> 'locks' is not null then
@@ -182,6 +184,7 @@ const appendCommands = `
 
         if command -> 'idempotency' is not null then
           part := command -> 'idempotency';
+          waiting_for := 'key';
           insert into idempotency_keys (tenant_id, principal, method, path, key, body_hash, reference, rejection)
           values (
             tenant, part ->> 'principal', part ->> 'method', part ->> 'path', part ->> 'key', part ->> 'body_hash',
@@ -191,6 +194,7 @@ const appendCommands = `
           if not found then
             raise sqlstate 'PT003';
           end if;
+          waiting_for := 'rows';
         end if;
 
         for part in select value from jsonb_array_elements(command -> 'streams') loop
@@ -234,7 +238,7 @@ const appendCommands = `
         when sqlstate 'PT003' then
           outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('duplicate'));
         when lock_not_available or deadlock_detected then
-          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('busy'));
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('busy', waiting_for));
         when others then
           get stacked diagnostics problem_state = returned_sqlstate, problem = message_text;
           outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('fault', problem_state, problem));

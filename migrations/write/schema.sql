@@ -45,6 +45,38 @@ CREATE FUNCTION effects.claim_offer(tenant text, args jsonb) RETURNS void
     end $$;
 
 --
+-- Name: create_personal_key(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.create_personal_key(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  begin
+    insert into public.personal_keys (tenant_id, person_id, key_id, wrapped_key, kek_id)
+    values (tenant, args ->> 'personId', args ->> 'keyId', decode(args ->> 'wrappedKey', 'base64'), args ->> 'kekId')
+    on conflict do nothing;
+    if not found then
+      raise exception 'another command made the key of this person' using errcode = 'PT002';
+    end if;
+  end $$;
+
+--
+-- Name: create_staff_account(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.create_staff_account(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  begin
+    insert into public.staff_accounts (account_id, email, password_hash, role, tenant_scope)
+    values (args ->> 'accountId', args ->> 'email', args ->> 'passwordHash', args ->> 'role', args ->> 'tenantScope')
+    on conflict on constraint staff_accounts_email do nothing;
+    if not found then
+      raise exception 'conflict' using errcode = 'PT001', detail = 'An account with this e-mail address exists already';
+    end if;
+  end $$;
+
+--
 -- Name: require_log_verified(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
 --
 
@@ -66,6 +98,22 @@ CREATE FUNCTION effects.require_log_verified(tenant text, args jsonb) RETURNS vo
   end $$;
 
 --
+-- Name: store_tenant(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.store_tenant(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  begin
+    insert into public.tenants (tenant_id, settings) values (tenant, args -> 'settings')
+    on conflict (tenant_id) do update set settings = excluded.settings;
+    insert into public.tenant_secrets (tenant_id, credential_sha256, partner_api_key_sealed)
+    values (tenant, decode(args ->> 'credentialSha256', 'hex'), args ->> 'partnerApiKeySealed')
+    on conflict (tenant_id) do update set
+      credential_sha256 = excluded.credential_sha256, partner_api_key_sealed = excluded.partner_api_key_sealed;
+  end $$;
+
+--
 -- Name: append_commands(jsonb, jsonb); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -80,6 +128,7 @@ CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jso
     accepted integer[] := '{}';
     outcomes jsonb := '{}';
     tenant text;
+    waiting_for text;
     problem_state text;
     problem text;
     explanation text;
@@ -90,6 +139,7 @@ CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jso
       begin
         tenant := command ->> 'tenant';
         perform set_config('portolan.tenant', tenant, true);
+        waiting_for := 'rows';
 
         -- A command that locks more than one thing first takes these, sorted, so that two such commands never wait for each other.
         if command -> 'locks' is not null then
@@ -99,6 +149,7 @@ CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jso
 
         if command -> 'idempotency' is not null then
           part := command -> 'idempotency';
+          waiting_for := 'key';
           insert into idempotency_keys (tenant_id, principal, method, path, key, body_hash, reference, rejection)
           values (
             tenant, part ->> 'principal', part ->> 'method', part ->> 'path', part ->> 'key', part ->> 'body_hash',
@@ -108,6 +159,7 @@ CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jso
           if not found then
             raise sqlstate 'PT003';
           end if;
+          waiting_for := 'rows';
         end if;
 
         for part in select value from jsonb_array_elements(command -> 'streams') loop
@@ -151,7 +203,7 @@ CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jso
         when sqlstate 'PT003' then
           outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('duplicate'));
         when lock_not_available or deadlock_detected then
-          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('busy'));
+          outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('busy', waiting_for));
         when others then
           get stacked diagnostics problem_state = returned_sqlstate, problem = message_text;
           outcomes := outcomes || jsonb_build_object(nth, jsonb_build_array('fault', problem_state, problem));
@@ -318,6 +370,21 @@ CREATE FUNCTION public.maintain_open_steps(events jsonb, accepted integer[]) RET
       and o.step = e #>> '{data,step}' and o.attempt = (e #> '{data,attempt}')::integer;
   end $$;
 
+--
+-- Name: open_order_polls(integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.open_order_polls(rows_max integer) RETURNS TABLE(tenant_id text, stream text, order_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+      select o.tenant_id, o.stream, o.input ->> 'orderId'
+      from open_steps o
+      where o.step in ('poll-order', 'reconcile-order')
+      order by o.due_at
+      limit rows_max
+    $$;
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -360,6 +427,31 @@ CREATE FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_m
     where r.nth <= each_max
     order by r.due_at
     limit rows_max
+  $$;
+
+--
+-- Name: personal_keys; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.personal_keys (
+    tenant_id text NOT NULL,
+    person_id text NOT NULL,
+    key_id text NOT NULL,
+    wrapped_key bytea NOT NULL,
+    kek_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+--
+-- Name: personal_keys_to_rewrap(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.personal_keys_to_rewrap(current_kek text, rows_max integer) RETURNS SETOF public.personal_keys
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    select tenant_id, person_id, key_id, wrapped_key, kek_id, created_at
+    from personal_keys where kek_id <> current_kek limit rows_max
   $$;
 
 --
@@ -458,6 +550,47 @@ CREATE FUNCTION public.register_topics(names text[], wanted_partitions integer) 
     insert into log_heads (topic, partition)
     select t.topic, p from log_topics t, generate_series(0, t.partitions - 1) p on conflict do nothing;
   $$;
+
+--
+-- Name: rewrap_personal_key(text, text, text, bytea, text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.rewrap_personal_key(tenant text, person text, key text, wrapped bytea, kek text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  begin
+    update personal_keys set wrapped_key = wrapped, kek_id = kek
+    where tenant_id = tenant and person_id = person and key_id = key;
+    return found;
+  end $$;
+
+--
+-- Name: rotate_refresh_token(bytea, bytea); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.rotate_refresh_token(presented bytea, successor bytea) RETURNS TABLE(outcome text, session uuid, account text)
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    token public.refresh_tokens;
+    owner public.staff_sessions;
+  begin
+    select * into token from public.refresh_tokens t where t.token_sha256 = presented;
+    select * into owner from public.staff_sessions s where s.session_id = token.session_id for update;
+    if owner.session_id is null or owner.revoked_at is not null or owner.expires_at <= now() then
+      return query select 'unknown', null::uuid, null::text;
+      return;
+    end if;
+    update public.refresh_tokens t set used_at = now() where t.token_sha256 = presented and t.used_at is null;
+    if not found then
+      update public.staff_sessions s set revoked_at = now() where s.session_id = owner.session_id;
+      return query select 'reused', owner.session_id, owner.account_id;
+      return;
+    end if;
+    insert into public.refresh_tokens (token_sha256, session_id) values (successor, owner.session_id);
+    return query select 'rotated', owner.session_id, owner.account_id;
+  end $$;
 
 --
 -- Name: stream_versions(text[], text[]); Type: FUNCTION; Schema: public; Owner: -
@@ -619,6 +752,40 @@ CREATE TABLE public.parked_events (
 );
 
 --
+-- Name: refresh_tokens; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.refresh_tokens (
+    token_sha256 bytea NOT NULL,
+    session_id uuid NOT NULL,
+    used_at timestamp with time zone
+);
+
+--
+-- Name: staff_accounts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.staff_accounts (
+    account_id text NOT NULL,
+    email text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL,
+    tenant_scope text,
+    disabled_at timestamp with time zone
+);
+
+--
+-- Name: staff_sessions; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.staff_sessions (
+    session_id uuid NOT NULL,
+    account_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+--
 -- Name: streams; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -630,6 +797,26 @@ CREATE TABLE public.streams (
     partition integer NOT NULL
 )
 WITH (fillfactor='90');
+
+--
+-- Name: tenant_secrets; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.tenant_secrets (
+    tenant_id text NOT NULL,
+    credential_sha256 bytea NOT NULL,
+    partner_api_key_sealed text NOT NULL,
+    CONSTRAINT tenant_secrets_credential CHECK ((length(credential_sha256) = 32))
+);
+
+--
+-- Name: tenants; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.tenants (
+    tenant_id text NOT NULL,
+    settings jsonb NOT NULL
+);
 
 --
 -- Name: events_000000; Type: TABLE ATTACH; Schema: public; Owner: -
@@ -734,11 +921,60 @@ ALTER TABLE ONLY public.parked_events
     ADD CONSTRAINT parked_events_pkey PRIMARY KEY (consumer, tenant_id, stream, stream_version);
 
 --
+-- Name: personal_keys personal_keys_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.personal_keys
+    ADD CONSTRAINT personal_keys_pkey PRIMARY KEY (tenant_id, person_id);
+
+--
+-- Name: refresh_tokens refresh_tokens_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_sha256);
+
+--
+-- Name: staff_accounts staff_accounts_email; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.staff_accounts
+    ADD CONSTRAINT staff_accounts_email UNIQUE (email);
+
+--
+-- Name: staff_accounts staff_accounts_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.staff_accounts
+    ADD CONSTRAINT staff_accounts_pkey PRIMARY KEY (account_id);
+
+--
+-- Name: staff_sessions staff_sessions_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.staff_sessions
+    ADD CONSTRAINT staff_sessions_pkey PRIMARY KEY (session_id);
+
+--
 -- Name: streams streams_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.streams
     ADD CONSTRAINT streams_pkey PRIMARY KEY (tenant_id, stream);
+
+--
+-- Name: tenant_secrets tenant_secrets_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.tenant_secrets
+    ADD CONSTRAINT tenant_secrets_pkey PRIMARY KEY (tenant_id);
+
+--
+-- Name: tenants tenants_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 
 --
 -- Name: events_by_stream; Type: INDEX; Schema: public; Owner: -
@@ -781,6 +1017,30 @@ CREATE INDEX offers_expiry ON public.offers USING btree (expires_at);
 --
 
 CREATE INDEX open_steps_due ON public.open_steps USING btree (due_at) WHERE (claimed_until IS NULL);
+
+--
+-- Name: open_steps_order_polls; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX open_steps_order_polls ON public.open_steps USING btree (due_at) WHERE (step = ANY (ARRAY['poll-order'::text, 'reconcile-order'::text]));
+
+--
+-- Name: personal_keys_by_kek; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX personal_keys_by_kek ON public.personal_keys USING btree (kek_id);
+
+--
+-- Name: refresh_tokens_by_session; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX refresh_tokens_by_session ON public.refresh_tokens USING btree (session_id);
+
+--
+-- Name: staff_sessions_by_account; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX staff_sessions_by_account ON public.staff_sessions USING btree (account_id, expires_at);
 
 --
 -- Name: events_000000_pkey; Type: INDEX ATTACH; Schema: public; Owner: -
@@ -826,6 +1086,27 @@ ALTER TABLE ONLY public.log_heads
     ADD CONSTRAINT log_heads_topic FOREIGN KEY (topic) REFERENCES public.log_topics(topic);
 
 --
+-- Name: refresh_tokens refresh_tokens_session; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session FOREIGN KEY (session_id) REFERENCES public.staff_sessions(session_id) ON DELETE CASCADE;
+
+--
+-- Name: staff_sessions staff_sessions_account; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.staff_sessions
+    ADD CONSTRAINT staff_sessions_account FOREIGN KEY (account_id) REFERENCES public.staff_accounts(account_id);
+
+--
+-- Name: tenant_secrets tenant_secrets_tenant; Type: FK CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.tenant_secrets
+    ADD CONSTRAINT tenant_secrets_tenant FOREIGN KEY (tenant_id) REFERENCES public.tenants(tenant_id);
+
+--
 -- Name: events; Type: ROW SECURITY; Schema: public; Owner: -
 --
 
@@ -848,6 +1129,12 @@ ALTER TABLE public.offers ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE public.open_steps ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: personal_keys; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.personal_keys ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: streams; Type: ROW SECURITY; Schema: public; Owner: -
@@ -880,10 +1167,40 @@ CREATE POLICY tenant ON public.offers TO portolan_command_api USING ((tenant_id 
 CREATE POLICY tenant ON public.open_steps TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
 
 --
+-- Name: personal_keys tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.personal_keys TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
 -- Name: streams tenant; Type: POLICY; Schema: public; Owner: -
 --
 
 CREATE POLICY tenant ON public.streams TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: tenant_secrets tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.tenant_secrets TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: tenants tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.tenants TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: tenant_secrets; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.tenant_secrets ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: tenants; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: SCHEMA effects; Type: ACL; Schema: -; Owner: -
@@ -899,11 +1216,32 @@ REVOKE ALL ON FUNCTION effects.claim_offer(tenant text, args jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION effects.claim_offer(tenant text, args jsonb) TO portolan_command_api;
 
 --
+-- Name: FUNCTION create_personal_key(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.create_personal_key(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.create_personal_key(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION create_staff_account(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.create_staff_account(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.create_staff_account(tenant text, args jsonb) TO portolan_command_api;
+
+--
 -- Name: FUNCTION require_log_verified(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
 --
 
 REVOKE ALL ON FUNCTION effects.require_log_verified(tenant text, args jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION effects.require_log_verified(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION store_tenant(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.store_tenant(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.store_tenant(tenant text, args jsonb) TO portolan_command_api;
 
 --
 -- Name: FUNCTION append_commands(commands jsonb, events jsonb); Type: ACL; Schema: public; Owner: -
@@ -940,6 +1278,13 @@ GRANT ALL ON FUNCTION public.log_incarnation() TO portolan_command_api;
 REVOKE ALL ON FUNCTION public.maintain_open_steps(events jsonb, accepted integer[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION open_order_polls(rows_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.open_order_polls(rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.open_order_polls(rows_max integer) TO portolan_command_api;
+
+--
 -- Name: TABLE open_steps; Type: ACL; Schema: public; Owner: -
 --
 
@@ -951,6 +1296,19 @@ GRANT SELECT ON TABLE public.open_steps TO portolan_command_api;
 
 REVOKE ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) TO portolan_command_api;
+
+--
+-- Name: TABLE personal_keys; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.personal_keys TO portolan_command_api;
+
+--
+-- Name: FUNCTION personal_keys_to_rewrap(current_kek text, rows_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.personal_keys_to_rewrap(current_kek text, rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.personal_keys_to_rewrap(current_kek text, rows_max integer) TO portolan_command_api;
 
 --
 -- Name: FUNCTION prune_idempotency_keys(older_than interval, rows_max integer); Type: ACL; Schema: public; Owner: -
@@ -985,6 +1343,20 @@ GRANT ALL ON FUNCTION public.read_log(topics text[], partitions integer[], after
 
 REVOKE ALL ON FUNCTION public.register_topics(names text[], wanted_partitions integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.register_topics(names text[], wanted_partitions integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION rewrap_personal_key(tenant text, person text, key text, wrapped bytea, kek text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.rewrap_personal_key(tenant text, person text, key text, wrapped bytea, kek text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rewrap_personal_key(tenant text, person text, key text, wrapped bytea, kek text) TO portolan_command_api;
+
+--
+-- Name: FUNCTION rotate_refresh_token(presented bytea, successor bytea); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.rotate_refresh_token(presented bytea, successor bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.rotate_refresh_token(presented bytea, successor bytea) TO portolan_command_api;
 
 --
 -- Name: FUNCTION stream_versions(tenants text[], names text[]); Type: ACL; Schema: public; Owner: -
@@ -1036,10 +1408,40 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.offers TO portolan_command_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked_events TO portolan_command_api;
 
 --
+-- Name: TABLE refresh_tokens; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.refresh_tokens TO portolan_command_api;
+
+--
+-- Name: TABLE staff_accounts; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.staff_accounts TO portolan_command_api;
+
+--
+-- Name: TABLE staff_sessions; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.staff_sessions TO portolan_command_api;
+
+--
 -- Name: TABLE streams; Type: ACL; Schema: public; Owner: -
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.streams TO portolan_command_api;
+
+--
+-- Name: TABLE tenant_secrets; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.tenant_secrets TO portolan_command_api;
+
+--
+-- Name: TABLE tenants; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.tenants TO portolan_command_api;
 
 --
 -- PostgreSQL database dump complete

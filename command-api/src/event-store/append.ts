@@ -1,0 +1,355 @@
+/**
+ * Group commit: concurrent commands of this process are committed together, at most 60, in one autocommit statement
+ * (`append_commands`, migration 000002), each in a savepoint of its own.
+ *
+ * A command's way: queued → in a group → committed, or refused with an outcome.
+ *   busy (lock timeout, deadlock)                → queued again, to go alone, for a second
+ *   the whole statement was answered by an error → each command of the group again, alone
+ *   the statement timed out or the connection broke → a fault to the callers: whether it was committed is unknown, and
+ *     harmless, because the idempotency record commits with the events
+ * A lone command does not wait for company: a group is what gathered while the connections were busy.
+ */
+import { reach } from '@portolan/infra/kill-points.ts'
+import type { Metrics } from '@portolan/infra/telemetry.ts'
+import type { Metadata } from '@portolan/schemas/envelope.ts'
+import { type ProblemCode, problemCodes, Rejection } from '@portolan/schemas/errors.ts'
+import type { TopicName } from '@portolan/schemas/topics.ts'
+import pg from 'pg'
+import type { IdempotencyScope } from './idempotency.ts'
+
+export interface NewEvent {
+  eventId: string
+  type: string
+  schemaVersion: number
+  data: unknown
+  metadata: Metadata
+}
+
+export interface StreamAppend {
+  stream: string
+  topic: TopicName
+  partition: number
+  /** Version the decision was made on. */
+  expected: number
+  /** May be empty: the version is checked all the same. */
+  events: NewEvent[]
+}
+
+/** A function `effects.<name>(tenant text, args jsonb)` of the write database, run in the command's savepoint. */
+export interface Effect {
+  name: string
+  args: Record<string, unknown>
+  /** Name of what it locks, where two commands could lock several such things in different orders (`slot/17`). */
+  lock?: string
+}
+
+export interface AppendCommand {
+  tenantId: string
+  streams: StreamAppend[]
+  effects: Effect[]
+  idempotency?: IdempotencyScope & { rejection?: Rejection }
+}
+
+export type AppendOutcome =
+  /** positions: of all events of the command, in the order of its streams. recordedAt: UTC instant. */
+  | { kind: 'committed'; recordedAt: string; positions: number[] }
+  /** The idempotency key is taken. */
+  | { kind: 'duplicate' }
+  /** A stream moved on, or an effect asks for another decision. */
+  | { kind: 'conflict' }
+  /** An effect refused the command. */
+  | { kind: 'refused'; rejection: Rejection }
+
+/** A stream that a commit moved on. */
+export interface CommittedStream {
+  tenantId: string
+  stream: string
+  version: number
+}
+
+export interface AppendDeps {
+  /** Must have `lanes + 1` connections or more, a statement timeout, and no pipelining. */
+  pool: pg.Pool
+  /** Called once per commit, with the streams it moved on; must not throw. */
+  onCommit: (streams: CommittedStream[]) => void
+  metrics: Metrics
+}
+
+export interface AppendOptions {
+  /** Groups that are committed at the same time. */
+  lanes?: number
+  /** Commands of a group; more than 64 subtransactions of one transaction would spill over. */
+  groupMax?: number
+}
+
+const GROUP_BYTES_MAX = 4 << 20
+const EVENT_BYTES_MAX = 256 << 10
+/** How long a command that meets locked rows is tried again. */
+const BUSY_MAX_MS = 1000
+const QUEUE_MAX = 10_000
+
+interface Queued {
+  command: AppendCommand
+  /** Names of what it changes, over all tenants: no two commands of running groups share one. */
+  keys: string[]
+  sortKey: string
+  commandText: string
+  /** One JSON object per event without its opening `{"command":n,`. */
+  eventTexts: string[]
+  bytes: number
+  busySince: number | null
+  resolve(outcome: AppendOutcome): void
+  reject(error: Error): void
+}
+
+type Answer = {
+  at: string
+  heads: [topic: string, partition: number, base: number][] | null
+  outcomes: Record<string, [kind: string, ...details: string[]]>
+}
+
+/** Creates the process's one appender. Resolves with the command's outcome; rejects with a fault. */
+export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: AppendOptions = {}) {
+  const groupSize = deps.metrics.histogram(
+    'append_group_size',
+    'Commands committed together',
+    [],
+    [1, 2, 5, 10, 20, 40, 60],
+  )
+  let queue: Queued[] = []
+  const lonely: Queued[] = []
+  const inUse = new Set<string>()
+  let running = 0
+  let isLonelyRunning = false
+  let isScheduled = false
+
+  async function append(command: AppendCommand): Promise<AppendOutcome> {
+    if (queue.length >= QUEUE_MAX) throw new Rejection('unavailable', 'Too many commands are waiting to be committed')
+    return new Promise((resolve, reject) => {
+      queue.push({ ...prepare(command), busySince: null, resolve, reject })
+      schedule()
+    })
+  }
+
+  /** After the current turn of the event loop: commands that arrive together are committed together. */
+  function schedule(): void {
+    if (isScheduled) return
+    isScheduled = true
+    setImmediate(() => {
+      isScheduled = false
+      startGroups()
+    })
+  }
+
+  function startGroups(): void {
+    startLonely()
+    while (running < lanes) {
+      const group = takeGroup()
+      if (group.length === 0) break
+      running += 1
+      void commit(group).finally(() => {
+        running -= 1
+        startGroups()
+      })
+    }
+  }
+
+  /** Before groups take the same streams again: who had to wait goes first. */
+  function startLonely(): void {
+    const next = isLonelyRunning ? -1 : lonely.findIndex((queued) => !queued.keys.some((key) => inUse.has(key)))
+    const [alone] = next < 0 ? [] : lonely.splice(next, 1)
+    if (!alone) return
+    isLonelyRunning = true
+    for (const key of alone.keys) inUse.add(key)
+    void commit([alone]).finally(() => {
+      isLonelyRunning = false
+      startGroups()
+    })
+  }
+
+  function takeGroup(): Queued[] {
+    const group: Queued[] = []
+    const left: Queued[] = []
+    let bytes = 0
+    for (const queued of queue) {
+      const fits = group.length < groupMax && (bytes === 0 || bytes + queued.bytes <= GROUP_BYTES_MAX)
+      if (!fits || queued.keys.some((key) => inUse.has(key))) {
+        left.push(queued)
+        continue
+      }
+      for (const key of queued.keys) inUse.add(key)
+      bytes += queued.bytes
+      group.push(queued)
+    }
+    queue = left
+    // Two processes meet the same keys and streams in the same order, so that one waits instead of both.
+    return group.sort((a, b) => (a.sortKey < b.sortKey ? -1 : 1))
+  }
+
+  async function commit(group: Queued[]): Promise<void> {
+    groupSize.observe(group.length)
+    try {
+      settle(group, await sendGroup(deps.pool, group))
+    } catch (error) {
+      settleFault(group, error as Error)
+    } finally {
+      for (const queued of group) for (const key of queued.keys) inUse.delete(key)
+    }
+  }
+
+  function settle(group: Queued[], answer: Answer): void {
+    const committed = group.filter((_, index) => !(index + 1 in answer.outcomes))
+    if (committed.length > 0) {
+      reach('after-append')
+      deps.onCommit(committed.flatMap(movedStreams))
+    }
+    const nextPosition = positionsFrom(answer.heads ?? [])
+    const recordedAt = new Date(answer.at).toISOString()
+    for (const [index, queued] of group.entries()) {
+      const outcome = answer.outcomes[index + 1]
+      if (outcome) settleOutcome(queued, outcome)
+      else {
+        const positions = queued.command.streams.flatMap(({ topic, partition, events }) =>
+          events.map(() => nextPosition(topic, partition)),
+        )
+        queued.resolve({ kind: 'committed', recordedAt, positions })
+      }
+    }
+  }
+
+  function settleOutcome(queued: Queued, [kind, ...details]: [string, ...string[]]): void {
+    if (kind === 'duplicate' || kind === 'conflict') queued.resolve({ kind })
+    else if (kind === 'refused') settleRefusal(queued, details)
+    else if (kind === 'busy') retryAlone(queued, details[0] ?? '')
+    else queued.reject(new Error(`a command failed in the database: ${details.join(' ')}`))
+  }
+
+  function retryAlone(queued: Queued, where: string): void {
+    queued.busySince ??= Date.now()
+    if (Date.now() - queued.busySince < BUSY_MAX_MS) lonely.push(queued)
+    else if (where === 'key') {
+      queued.reject(
+        new Rejection('idempotency-busy', 'The first request with this Idempotency-Key is still being worked on'),
+      )
+    } else queued.reject(new Rejection('version-conflict', 'This resource is being changed by others; try again'))
+  }
+
+  function settleFault(group: Queued[], error: Error): void {
+    if (group.length > 1 && isNotCommitted(error)) lonely.push(...group)
+    else for (const queued of group) queued.reject(new Error('append failed', { cause: error }))
+  }
+
+  return { append, queued: () => queue.length + lonely.length }
+}
+
+export type Appender = ReturnType<typeof createAppender>
+
+async function sendGroup(pool: pg.Pool, group: Queued[]): Promise<Answer> {
+  const commands = `[${group.map((queued) => queued.commandText).join(',')}]`
+  const events = group.flatMap((queued, index) => queued.eventTexts.map((text) => `{"command":${index + 1},${text}`))
+  const { rows } = await pool.query<{ answer: Answer }>({
+    name: 'append-commands',
+    text: 'select append_commands($1, $2) as answer',
+    values: [commands, `[${events.join(',')}]`],
+  })
+  if (!rows[0]) throw new Error('append_commands gave no answer')
+  return rows[0].answer
+}
+
+/** A statement answered by an error was rolled back; a timeout says that the server is in trouble, so it is not repeated 60 times. */
+function isNotCommitted(error: Error): boolean {
+  return error instanceof pg.DatabaseError && !/^(57|55|53|08|XX)/.test(error.code ?? '')
+}
+
+function settleRefusal(queued: Queued, [code = '', detail = '', hint = '']: string[]): void {
+  if (!Object.hasOwn(problemCodes, code)) {
+    queued.reject(new Error(`an effect refused with a code that the catalogue does not know: ${code}`))
+    return
+  }
+  const members = hint ? (JSON.parse(hint) as Record<string, unknown>) : {}
+  queued.resolve({ kind: 'refused', rejection: new Rejection(code as ProblemCode, detail, members) })
+}
+
+/** Deals out positions in the order in which the database gave them: by command, then by event, per partition. */
+function positionsFrom(heads: readonly (readonly [string, number, number])[]) {
+  const last = new Map(heads.map(([topic, partition, base]) => [`${topic}/${partition}`, base]))
+  return (topic: string, partition: number): number => {
+    const position = (last.get(`${topic}/${partition}`) ?? Number.NaN) + 1
+    last.set(`${topic}/${partition}`, position)
+    return position
+  }
+}
+
+function movedStreams({ command }: Queued): CommittedStream[] {
+  return command.streams
+    .filter(({ events }) => events.length > 0)
+    .map(({ stream, expected, events }) => ({ tenantId: command.tenantId, stream, version: expected + events.length }))
+}
+
+/** Everything about a command that does not depend on its group, so that it is done outside the groups' pace. */
+function prepare(command: AppendCommand) {
+  const { tenantId, effects, idempotency } = command
+  const streams = command.streams.toSorted((a, b) => (a.stream < b.stream ? -1 : 1))
+  const eventTexts = command.streams.flatMap((part) =>
+    part.events.map((event, nth) => eventText(tenantId, part, event, nth)),
+  )
+  const commandText = JSON.stringify({
+    tenant: tenantId,
+    locks: locksOf(command),
+    idempotency: idempotency && {
+      principal: idempotency.principal,
+      method: idempotency.method,
+      path: idempotency.path,
+      key: idempotency.key,
+      body_hash: idempotency.bodyHash,
+      reference: idempotency.reference,
+      rejection: idempotency.rejection && recordOf(idempotency.rejection),
+    },
+    effects: effects.length > 0 ? effects.map(({ name, args }) => ({ name, args })) : undefined,
+    streams: streams.map(({ stream, topic, partition, expected, events }) => ({
+      stream,
+      topic,
+      partition,
+      expected,
+      version: expected + events.length,
+    })),
+  })
+  return {
+    command,
+    keys: streams.map(({ stream }) => `${tenantId}/${stream}`),
+    sortKey: `${tenantId}/${idempotency?.key ?? ''}/${streams[0]?.stream ?? ''}`,
+    commandText,
+    eventTexts,
+    bytes: eventTexts.reduce((sum, text) => sum + text.length, commandText.length),
+  }
+}
+
+const recordOf = ({ code, detail, members }: Rejection) => ({ code, detail, members })
+
+/** Sorted names of what a command locks when that is more than one thing; a new stream's row is nobody's yet. */
+function locksOf({ streams, effects }: AppendCommand): string[] | undefined {
+  const names = [
+    ...streams.filter(({ expected }) => expected > 0).map(({ stream }) => stream),
+    ...effects.flatMap(({ lock }) => lock ?? []),
+  ]
+  return names.length > 1 ? names.sort() : undefined
+}
+
+function eventText(tenantId: string, part: StreamAppend, event: NewEvent, nth: number): string {
+  const data = JSON.stringify(event.data)
+  if (Buffer.byteLength(data) > EVENT_BYTES_MAX) {
+    throw new Error(`event ${event.type} is larger than ${EVENT_BYTES_MAX} bytes`)
+  }
+  const rest = JSON.stringify({
+    topic: part.topic,
+    partition: part.partition,
+    event_id: event.eventId,
+    tenant_id: tenantId,
+    stream: part.stream,
+    stream_version: part.expected + nth + 1,
+    type: event.type,
+    schema_version: event.schemaVersion,
+    metadata: event.metadata,
+  })
+  return `${rest.slice(1, -1)},"data":${data}}`
+}

@@ -1,0 +1,294 @@
+/**
+ * The only place that loads, decides and appends. One command, one or several streams, all or nothing (P1): events, the
+ * steps that follow from them, effects and the idempotency record commit together or not at all.
+ *
+ * Round trips: one for a command that only starts streams; otherwise one to load (and to look the key up) and one to append.
+ * A lost version check loads and decides again, a bounded number of times.
+ */
+
+import { mergePositions, type Positions } from '@portolan/infra/consistency-token.ts'
+import { withTenant } from '@portolan/infra/postgres.ts'
+import type { Metrics } from '@portolan/infra/telemetry.ts'
+import type { Actor, EventEnvelope, Metadata } from '@portolan/schemas/envelope.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import { currentVersion, validateEvent } from '@portolan/schemas/event-catalogue.ts'
+import type pg from 'pg'
+import type { AppendCommand, Appender, AppendOutcome, Effect, NewEvent, StreamAppend } from './append.ts'
+import type { Clock } from './clock.ts'
+import {
+  createSingleFlight,
+  type IdempotencyRecord,
+  type IdempotencyScope,
+  isRecorded,
+  recordQuery,
+  replay,
+} from './idempotency.ts'
+import { createKeyedMutex } from './keyed-mutex.ts'
+import type { LogTopics } from './log-topics.ts'
+import { foldStream, type Loaded, streamQuery } from './read.ts'
+import { reconcileSteps } from './steps.ts'
+import type { StreamType } from './stream-type.ts'
+
+export interface CommandContext {
+  tenantId: string
+  actor: Actor
+  correlationId: string
+  /** Id of the message that caused the command; null for a request from outside. */
+  causationId: string | null
+  traceparent?: string
+  mockError?: string
+}
+
+type DomainEvent = { type: string; data: unknown }
+
+export interface StreamRequest<State = unknown, Event extends DomainEvent = DomainEvent> {
+  type: StreamType<State, Event>
+  stream: string
+  /** Not loaded; the append expects that it does not exist. Should it exist, it is loaded and decided on after all. */
+  isNew?: boolean
+}
+
+type StreamRequests = Record<string, StreamRequest>
+type StateOf<R extends StreamRequest> = ReturnType<R['type']['initialState']>
+type EventOf<R extends StreamRequest> = Parameters<R['type']['evolve']>[1]
+export type StatesOf<M extends StreamRequests> = { [K in keyof M]: StateOf<M[K]> }
+
+export interface Decision<M extends StreamRequests> {
+  events: { [K in keyof M]?: readonly EventOf<M[K]>[] }
+  effects?: Effect[]
+}
+
+export interface CommandRequest<M extends StreamRequests> {
+  context: CommandContext
+  streams: M
+  /** Pure; may be called several times. now: the database's clock, ISO 8601. Throws a Rejection to refuse. */
+  decide(states: StatesOf<M>, now: string): Decision<M>
+  idempotency?: IdempotencyScope
+}
+
+export type Handled<M extends StreamRequests> =
+  | {
+      replayed: false
+      /** After the command. */
+      states: StatesOf<M>
+      versions: { [K in keyof M]: number }
+      /** Empty when the decision was that nothing changes. */
+      appended: EventEnvelope[]
+      /** Of the events loaded and appended: what an answer to this command reflects. */
+      positions: Positions
+    }
+  /** An earlier request with this idempotency key succeeded; load what `reference` names to answer. */
+  | ({ replayed: true } & IdempotencyRecord)
+
+export interface HandleDeps {
+  /** With pipelining. */
+  pool: pg.Pool
+  appender: Appender
+  topics: LogTopics
+  clock: Clock
+  metrics: Metrics
+  newId: () => string
+}
+
+const ATTEMPTS_MAX = 10
+const BACKOFF_MAX_MS = 20
+
+interface Plan {
+  /** Null when there is nothing to write. */
+  command: AppendCommand | null
+  states: Record<string, unknown>
+  versions: Record<string, number>
+}
+
+/** Creates the process's `handle` and what belongs to its idempotency. */
+export function createHandle(deps: HandleDeps) {
+  const { pool, appender, clock, metrics } = deps
+  const duration = metrics.histogram('command_duration_seconds', 'Commands from load to commit', ['outcome'])
+  const conflicts = metrics.counter('command_conflicts_total', 'Lost version checks, decided again')
+  const holdStreams = createKeyedMutex()
+
+  /**
+   * Handles a command.
+   * Rejects: what `decide` or an effect throws, or what the key's first request was rejected with; idempotency-mismatch;
+   * idempotency-busy and version-conflict when others hold the same rows for too long. Anything else is a fault, after which
+   * the command may have been committed or not.
+   */
+  async function handle<M extends StreamRequests>(request: CommandRequest<M>): Promise<Handled<M>> {
+    const stopTimer = duration.startTimer()
+    const loaded = Object.values(request.streams).filter(({ isNew }) => !isNew)
+    // Commands of this process to one stream go one after the other, or all but one would decide in vain.
+    const release = await holdStreams(loaded.map(({ stream }) => `${request.context.tenantId}/${stream}`))
+    try {
+      const handled = await decideAndAppend(request)
+      stopTimer({ outcome: handled.replayed ? 'replayed' : handled.appended.length > 0 ? 'appended' : 'unchanged' })
+      return handled
+    } catch (error) {
+      stopTimer({ outcome: error instanceof Rejection ? 'rejected' : 'fault' })
+      throw error
+    } finally {
+      release()
+    }
+  }
+
+  async function decideAndAppend<M extends StreamRequests>(request: CommandRequest<M>): Promise<Handled<M>> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      const before = await load(request, attempt > 1)
+      if (before.record) return { replayed: true, ...before.record }
+      const states = mapValues(before.streams, ({ state }) => state) as StatesOf<M>
+      let decision: Decision<M>
+      try {
+        decision = request.decide(states, clock.now())
+      } catch (error) {
+        return recordRejection(request.context.tenantId, request.idempotency, error)
+      }
+      const plan = makePlan(deps, request, before.streams, decision)
+      const outcome: AppendOutcome | null = plan.command ? await appender.append(plan.command) : null
+      if (outcome === null || outcome.kind === 'committed') return done(request, before.streams, plan, outcome)
+      if (outcome.kind === 'refused') {
+        return recordRejection(request.context.tenantId, request.idempotency, outcome.rejection)
+      }
+      if (outcome.kind === 'conflict') {
+        conflicts.inc()
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(attempt * 2, BACKOFF_MAX_MS)))
+      }
+      // A duplicate: the next load finds the record.
+    }
+    throw new Rejection('version-conflict', 'This resource is being changed by others; try again')
+  }
+
+  /**
+   * Answers with a rejection, and records it under the key when it is a rule's (P10); for rejections found before a command is
+   * made, too. Throws `error`, or what the key's first request was rejected with; returns when that request had succeeded.
+   */
+  async function recordRejection(
+    tenantId: string,
+    idempotency: IdempotencyScope | undefined,
+    error: unknown,
+  ): Promise<{ replayed: true } & IdempotencyRecord> {
+    if (!idempotency || !(error instanceof Rejection) || !isRecorded(error)) throw error
+    const record = { ...idempotency, reference: null, rejection: error }
+    const outcome = await appender.append({ tenantId, streams: [], effects: [], idempotency: record })
+    if (outcome.kind !== 'duplicate') throw error
+    const earlier = await findRecord(tenantId, idempotency)
+    if (!earlier) throw error
+    return { replayed: true, ...earlier }
+  }
+
+  /**
+   * What an earlier request with this key came to, for routes with lookups before their command; null when there was none.
+   * Rejects: idempotency-mismatch, and what that request was rejected with.
+   */
+  async function findRecord(tenantId: string, idempotency: IdempotencyScope): Promise<IdempotencyRecord | null> {
+    const [result] = await withTenant(pool, tenantId, [recordQuery(tenantId, idempotency)])
+    return replay(result, idempotency)
+  }
+
+  async function load<M extends StreamRequests>(
+    { context, streams, idempotency }: CommandRequest<M>,
+    isAgain: boolean,
+  ) {
+    const { tenantId } = context
+    const known = Object.entries(streams).filter(([, { isNew }]) => !isNew || isAgain)
+    const lookUp = idempotency && (known.length > 0 || isAgain) ? idempotency : undefined
+    const queries = known.map(([, { stream }]) => streamQuery(tenantId, stream))
+    if (lookUp) queries.push(recordQuery(tenantId, lookUp))
+    const results = queries.length > 0 ? await withTenant(pool, tenantId, queries) : []
+    const loaded: Record<string, Loaded<unknown>> = {}
+    for (const [name, { type }] of Object.entries(streams)) {
+      const result = results[known.findIndex(([other]) => other === name)]
+      loaded[name] = result ? foldStream(type, result.rows) : { state: type.initialState(), version: 0, positions: {} }
+    }
+    return { streams: loaded, record: lookUp ? replay(results.at(-1), lookUp) : null }
+  }
+
+  return { handle, recordRejection, findRecord, singleFlight: createSingleFlight() }
+}
+
+export type CommandStore = ReturnType<typeof createHandle>
+export type CommandHandler = CommandStore['handle']
+
+/** Events and steps that follow from the decision, and the states behind them. */
+function makePlan<M extends StreamRequests>(
+  { topics, newId }: HandleDeps,
+  { context, streams, idempotency }: CommandRequest<M>,
+  before: Record<string, Loaded<unknown>>,
+  decision: Decision<M>,
+): Plan {
+  const states: Record<string, unknown> = {}
+  const versions: Record<string, number> = {}
+  const appends: StreamAppend[] = []
+  const metadata = metadataOf(context)
+  for (const [name, request] of Object.entries(streams)) {
+    const { state, version } = before[name] as Loaded<unknown>
+    const decided = applyEvents(request.type, state, decision.events[name] ?? [])
+    const events = decided.events.map((event): NewEvent => {
+      const schemaVersion = currentVersion(request.type.catalogue, event.type)
+      return { eventId: newId(), type: event.type, schemaVersion, data: event.data, metadata }
+    })
+    states[name] = decided.state
+    versions[name] = version + events.length
+    if (events.length === 0 && version === 0) continue // nothing to append, and no version to check
+    const { topic } = request.type
+    const partition = topics.partitionOf(topic, context.tenantId, request.stream)
+    appends.push({ stream: request.stream, topic, partition, expected: version, events })
+  }
+  const effects = decision.effects ?? []
+  const hasWork = idempotency || effects.length > 0 || appends.some(({ events }) => events.length > 0)
+  const command = hasWork ? { tenantId: context.tenantId, streams: appends, effects, idempotency } : null
+  return { command, states, versions }
+}
+
+/** The decided events and the step events that follow, checked against the catalogue, and the state behind them. */
+function applyEvents(type: StreamType<unknown, DomainEvent>, state: unknown, decided: readonly DomainEvent[]) {
+  const events: DomainEvent[] = []
+  let current = state
+  const take = (event: DomainEvent) => {
+    const checked = { type: event.type, data: validateEvent(type.catalogue, event.type, event.data) }
+    current = type.evolve(current, checked)
+    events.push(checked)
+  }
+  decided.forEach(take)
+  if (events.length > 0 && type.next && type.openSteps) {
+    reconcileSteps(type.openSteps(current), type.next(current)).forEach(take)
+  }
+  return { state: current, events }
+}
+
+function metadataOf({ correlationId, causationId, actor, traceparent, mockError }: CommandContext): Metadata {
+  return { correlationId, causationId, actor, ...(traceparent && { traceparent }), ...(mockError && { mockError }) }
+}
+
+function done<M extends StreamRequests>(
+  { context }: CommandRequest<M>,
+  before: Record<string, Loaded<unknown>>,
+  plan: Plan,
+  outcome: Extract<AppendOutcome, { kind: 'committed' }> | null,
+): Handled<M> {
+  const appended = outcome && plan.command ? envelopes(context.tenantId, plan.command.streams, outcome) : []
+  const positions = mergePositions(
+    ...Object.values(before).map((loaded) => loaded.positions),
+    ...appended.map(({ topic, partition, position }) => ({ [topic]: { [partition]: position } })),
+  )
+  return {
+    replayed: false,
+    states: plan.states as StatesOf<M>,
+    versions: plan.versions as { [K in keyof M]: number },
+    appended,
+    positions,
+  }
+}
+
+function envelopes(
+  tenantId: string,
+  streams: readonly StreamAppend[],
+  { recordedAt, positions }: Extract<AppendOutcome, { kind: 'committed' }>,
+): EventEnvelope[] {
+  const all = streams.flatMap(({ stream, topic, partition, expected, events }) =>
+    events.map((event, nth) => ({ ...event, tenantId, stream, streamVersion: expected + nth + 1, topic, partition })),
+  )
+  return all.map((event, nth) => ({ ...event, position: positions[nth] ?? Number.NaN, recordedAt }))
+}
+
+function mapValues<T, U>(values: Record<string, T>, map: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]))
+}
