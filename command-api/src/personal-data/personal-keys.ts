@@ -1,0 +1,112 @@
+/** The keys of persons in the write database: finding or making one for a command, opening sealed values, rotation. */
+import { withTenant } from '@portolan/infra/postgres.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import type pg from 'pg'
+import type { Effect } from '../event-store/append.ts'
+import type { KeyRing } from './key-ring.ts'
+import { keyIdOf, newPersonalKey, type PersonalKey, unseal, unwrapKey, type WrappedKey, wrapKey } from './sealing.ts'
+
+const REWRAP_BATCH = 500
+
+export interface KeyForCommand {
+  key: PersonalKey
+  /** To be handed to the command that seals with the key: empty when the person has one already. */
+  effects: Effect[]
+}
+
+export interface SealedItem {
+  personId: string
+  sealed: string
+}
+
+/** gone: the key is deleted, and with it what was sealed. */
+export type UnsealedItem = { value: unknown } | { gone: true }
+
+export interface PersonalKeys {
+  /**
+   * The person's key, or a new one that becomes theirs when the command with `effects` commits. A person whose key is
+   * made by another command at the same time makes that command a version-conflict: see `withKey`.
+   */
+  forCommand(tenantId: string, personId: string): Promise<KeyForCommand>
+  /** Runs a command that seals; runs it once more with the key another command made first. */
+  withKey<T>(tenantId: string, personId: string, command: (key: KeyForCommand) => Promise<T>): Promise<T>
+  /**
+   * Opens values of one tenant, in order. A value whose key is gone is `{ gone: true }`; throws when one was altered or
+   * belongs to another person, because that is damage and not a forget.
+   */
+  unsealAll(tenantId: string, items: readonly SealedItem[]): Promise<UnsealedItem[]>
+  /** Wraps every key with the ring's current key, all tenants, in batches. Returns how many it moved; may be run again at any time. */
+  rewrap(): Promise<number>
+}
+
+/** pool: any pool of the write database, as the role of command-api. */
+export function createPersonalKeys({ pool, ring }: { pool: pg.Pool; ring: KeyRing }): PersonalKeys {
+  async function forCommand(tenantId: string, personId: string): Promise<KeyForCommand> {
+    const [existing] = await loadKeys(pool, tenantId, [personId])
+    if (existing) return { key: unwrapKey(ring, existing), effects: [] }
+    const key = newPersonalKey(tenantId, personId)
+    return { key, effects: [createKeyEffect(wrapKey(ring, key))] }
+  }
+  return {
+    forCommand,
+    withKey: async (tenantId, personId, command) => {
+      const key = await forCommand(tenantId, personId)
+      try {
+        return await command(key)
+      } catch (error) {
+        const isRace = error instanceof Rejection && error.code === 'version-conflict' && key.effects.length > 0
+        if (!isRace) throw error
+        return command(await forCommand(tenantId, personId))
+      }
+    },
+    unsealAll: async (tenantId, items) => {
+      const rows = await loadKeys(pool, tenantId, [...new Set(items.map(({ personId }) => personId))])
+      const keys = new Map(rows.map((row) => [row.personId, unwrapKey(ring, row)]))
+      return items.map(({ personId, sealed }) => {
+        const key = keys.get(personId)
+        return key && key.keyId === keyIdOf(sealed) ? { value: unseal(key, sealed) } : { gone: true }
+      })
+    },
+    rewrap: () => rewrapAll(pool, ring),
+  }
+}
+
+async function loadKeys(pool: pg.Pool, tenantId: string, personIds: readonly string[]): Promise<WrappedKey[]> {
+  const [result] = await withTenant(pool, tenantId, [
+    {
+      name: 'load-personal-keys',
+      text: `select tenant_id, person_id, key_id, wrapped_key, kek_id from personal_keys
+             where tenant_id = $1 and person_id = any ($2)`,
+      values: [tenantId, personIds],
+    },
+  ])
+  return (result?.rows ?? []).map(toWrappedKey)
+}
+
+async function rewrapAll(pool: pg.Pool, ring: KeyRing): Promise<number> {
+  let moved = 0
+  for (;;) {
+    const { rows } = await pool.query('select * from personal_keys_to_rewrap($1, $2)', [ring.current.id, REWRAP_BATCH])
+    if (rows.length === 0) return moved
+    for (const row of rows.map(toWrappedKey)) {
+      const { tenantId, personId, keyId, wrapped, kekId } = wrapKey(ring, unwrapKey(ring, row))
+      await pool.query('select rewrap_personal_key($1, $2, $3, $4, $5)', [tenantId, personId, keyId, wrapped, kekId])
+      moved += 1
+    }
+  }
+}
+
+const createKeyEffect = ({ personId, keyId, wrapped, kekId }: WrappedKey): Effect => ({
+  name: 'create_personal_key',
+  args: { personId, keyId, wrappedKey: wrapped.toString('base64'), kekId },
+})
+
+function toWrappedKey(row: Record<string, unknown>): WrappedKey {
+  return {
+    tenantId: row.tenant_id as string,
+    personId: row.person_id as string,
+    keyId: row.key_id as string,
+    wrapped: row.wrapped_key as Buffer,
+    kekId: row.kek_id as string,
+  }
+}
