@@ -8,15 +8,18 @@ export interface FieldError {
   message: string
 }
 
+/** A hostile body can be wrong in a hundred thousand places; nobody reads them all. */
+const errorsMax = 20
+
 /**
- * `input` parsed by `schema`. Rejects with `validation-error`: detail from the first field, every field in `errors`.
+ * `input` parsed by `schema`. Rejects with `validation-error`: detail from the first field, at most 20 fields in `errors`.
  * Values themselves never appear in messages: they may be personal data.
  */
 export function parseRequest<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
   const parsed = schema.safeParse(input, { error: wording })
   if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.map((issue) => ({ field: fieldName(issue.path), message: issue.message }))
-  throw invalid(errors)
+  const issues = parsed.error.issues.slice(0, errorsMax)
+  throw invalid(issues.map((issue) => ({ field: fieldName(issue.path), message: issue.message })))
 }
 
 /** A `validation-error` with these field errors (at least one); for rules that no schema can know. */
@@ -45,6 +48,7 @@ const wording: z.core.$ZodErrorMap = (issue) => {
       if (issue.inclusive === false) return `Must be more than ${issue.minimum}`
       return `Must ${sizeVerb(issue.origin)} at least ${issue.minimum}${sizeUnit(issue.origin)}`
     case 'too_big':
+      if (issue.inclusive === false) return `Must be less than ${issue.maximum}`
       return `Must ${sizeVerb(issue.origin)} at most ${issue.maximum}${sizeUnit(issue.origin)}`
     case 'unrecognized_keys':
       return `Must not contain ${issue.keys.map((key) => `"${key}"`).join(', ')}`

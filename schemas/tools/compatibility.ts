@@ -5,7 +5,7 @@
  * a look, allowing too much costs a log that no longer loads.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { JsonSchema } from './event-schemas.ts'
+import type { JsonSchema } from '../src/json-schema.ts'
 
 const annotations = new Set([
   '$schema',

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { z } from 'zod'
+import { jsonSchemaOf } from '../src/json-schema.ts'
 import { incompatibilities } from './compatibility.ts'
-import { jsonSchemaOf } from './event-schemas.ts'
 
 const published = {
   id: z.string().min(2).max(20),

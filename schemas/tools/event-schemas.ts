@@ -1,9 +1,7 @@
 /** JSON Schemas of every event version, generated from the zod catalogues. One file per version; published files only ever grow. */
-import { z } from 'zod'
 import { eventCatalogues } from '../src/catalogue.ts'
 import type { EventCatalogue } from '../src/event-catalogue.ts'
-
-export type JsonSchema = Record<string, unknown>
+import { type JsonSchema, jsonSchemaOf } from '../src/json-schema.ts'
 
 export interface EventVersionSchema {
   topic: string
@@ -31,25 +29,4 @@ export function eventVersionSchemas(
 /** Path of a version's file below `schemas/json` and of its golden sample below `schemas/samples`. */
 export function versionFile({ topic, type, version }: Pick<EventVersionSchema, 'topic' | 'type' | 'version'>): string {
   return `${topic}/${type}.v${version}.json`
-}
-
-/**
- * A zod shape as JSON Schema 2020-12, describing what is written (unknown members stay allowed, as readers ignore them).
- * zod's regular expressions for formats and its safe-integer bounds are left out: they are its implementation, and an update
- * of zod would look like a change of every event.
- */
-export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
-  const { $schema, ...rest } = z.toJSONSchema(schema, {
-    io: 'input',
-    target: 'draft-2020-12',
-    override: ({ jsonSchema }) => simplifyZodSchema(jsonSchema as JsonSchema),
-  })
-  return { $schema, ...rest }
-}
-
-/** Removes, in place, what only repeats a `format` or JavaScript's number range. */
-export function simplifyZodSchema(schema: JsonSchema): void {
-  if (typeof schema.format === 'string') delete schema.pattern
-  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum
-  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum
 }

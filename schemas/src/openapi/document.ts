@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document. Generated into `schemas/json/openapi.json`; processes serve that file and never build it. */
 import { createDocument } from 'zod-openapi'
+import { simplifyJsonSchema } from '../json-schema.ts'
 import { describedRoutes } from './described-routes.ts'
 
 /** The whole document as plain JSON. */
@@ -35,13 +36,6 @@ export function openApiDocument(): ReturnType<typeof createDocument> {
         },
       },
     },
-    {
-      // A format says it; zod's regular expression for it is unreadable and changes with zod.
-      override: ({ jsonSchema }) => {
-        if (jsonSchema.format) delete jsonSchema.pattern
-        if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
-        if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
-      },
-    },
+    { override: ({ jsonSchema }) => simplifyJsonSchema(jsonSchema as Record<string, unknown>) },
   )
 }
