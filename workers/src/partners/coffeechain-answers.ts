@@ -52,7 +52,7 @@ function refusal(status: number, body: unknown): CallAnswer<never> {
   return {
     kind: 'refused',
     code: refusalCodes.get(`${status} ${partnerCode}`) ?? (status === 401 ? 'unauthorized' : 'partner-refused'),
-    result: { partnerStatus: status, ...(balance !== undefined && { balance }) },
+    result: { partnerStatus: status, ...(balance !== undefined && { available: balance }) },
   }
 }
 

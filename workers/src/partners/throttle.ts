@@ -3,11 +3,15 @@
  * window of that length ever holds more calls than the limit, whatever the number of our processes. Callers wait for
  * their turn, first come first served, but never longer than they are willing to.
  */
-import type { Redis } from 'ioredis'
 
 export interface Throttle {
   /** Takes a turn and waits until it has come. Returns 0, or, without having taken one, how many ms it would have been. */
   take(waitMaxMs: number): Promise<number>
+}
+
+/** What is needed of a Redis connection: one that fails fast. */
+export interface ScriptRunner {
+  eval(script: string, keyCount: number, ...keysAndArguments: (string | number)[]): Promise<unknown>
 }
 
 export interface ThrottleOptions {
@@ -41,7 +45,7 @@ return { 1, at - now }
  * Creates a throttle shared by every process that uses the same Redis and key.
  * While Redis cannot be reached each process keeps to the limit by itself: lookups must live without Redis.
  */
-export function createThrottle(redis: Redis, options: ThrottleOptions, newId: () => string): Throttle {
+export function createThrottle(redis: ScriptRunner, options: ThrottleOptions, newId: () => string): Throttle {
   const own = createWindow(options)
   const reserve = async (waitMaxMs: number): Promise<[number, number]> => {
     try {

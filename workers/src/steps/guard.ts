@@ -45,11 +45,15 @@ export interface Guard {
   state(): BreakerState
 }
 
-/**
- * Creates the guard of one supplier or partner account.
- * throttle: our own limit, absent where the other side enforces one itself. now: UTC milliseconds.
- */
-export function createGuard(options: GuardOptions, now: () => number, throttle?: Throttle): Guard {
+export interface GuardParts {
+  /** Our own limit, absent where the other side enforces one itself. */
+  throttle?: Throttle
+  /** Told of every change: 0 closed, 1 half-open, 2 open. */
+  onBreaker?(level: 0 | 1 | 2): void
+}
+
+/** Creates the guard of one supplier or partner account. now: UTC milliseconds. */
+export function createGuard(options: GuardOptions, now: () => number, parts: GuardParts = {}): Guard {
   const places = bulkhead(options.concurrency, options.queueMax)
   const breaker = circuitBreaker(
     handleWhenResult((answer) => isTrouble(answer as CallAnswer<unknown>)),
@@ -61,11 +65,14 @@ export function createGuard(options: GuardOptions, now: () => number, throttle?:
     openUntilMs = now() + options.halfOpenAfterMs
   })
 
+  breaker.onStateChange((state) => parts.onBreaker?.(levels[state]))
+  parts.onBreaker?.(0)
+
   // The breaker is innermost, so that it judges by real answers only; a call that waited and was then not sent is none.
   async function whenAllowed<T>(limits: CallLimits, send: () => Promise<CallAnswer<T>>): Promise<CallAnswer<T>> {
     const pauseMs = pausedUntilMs - now()
     if (pauseMs > 0) return notDone('rate-limited', pauseMs)
-    const tooLongMs = (await throttle?.take(Math.max(0, limits.sendBeforeMs - now()))) ?? 0
+    const tooLongMs = (await parts.throttle?.take(Math.max(0, limits.sendBeforeMs - now()))) ?? 0
     if (tooLongMs > 0) return notDone('throttled', tooLongMs)
     // The last look at the clock before sending: a process that was paused here must not send (design section 5).
     if (now() > limits.sendBeforeMs) return notDone('call-before-passed')
@@ -97,6 +104,13 @@ export function createGuard(options: GuardOptions, now: () => number, throttle?:
     },
     state: () => stateNames[breaker.state],
   }
+}
+
+const levels: Record<CircuitState, 0 | 1 | 2> = {
+  [CircuitState.Closed]: 0,
+  [CircuitState.HalfOpen]: 1,
+  [CircuitState.Open]: 2,
+  [CircuitState.Isolated]: 2,
 }
 
 const stateNames: Record<CircuitState, BreakerState> = {

@@ -99,7 +99,7 @@ describe('a guard', () => {
   })
 
   it('gives up waiting for a turn that would come too late', async () => {
-    const guard = createGuard(options, Date.now, { take: async () => 700 })
+    const guard = createGuard(options, Date.now, { throttle: { take: async () => 700 } })
     expect(await guard.run(soon(), async () => good)).to.deep.equal(notDone('throttled', 700))
   })
 })

@@ -1,0 +1,75 @@
+/**
+ * From the log to the queue: every StepRequested becomes a job, delayed until it is due; a StepWithdrawn takes its job out.
+ * Needs no state of its own. What it misses (Redis away, group offset lost, a tenant's places taken) the sweep brings back.
+ */
+import type { ConsumedEvent } from '@portolan/infra/consumer/record.ts'
+import type { Logger } from '@portolan/infra/log.ts'
+import { eventCatalogues, readEvent } from '@portolan/schemas/catalogue.ts'
+import type { EventEnvelope } from '@portolan/schemas/envelope.ts'
+import { type StepJob, stepEvents } from '@portolan/schemas/steps.ts'
+import { type TopicName, topics } from '@portolan/schemas/topics.ts'
+import type { AttemptName, StepQueue } from './steps/step-queue.ts'
+
+/** Every topic whose streams have steps, whatever the vertical. */
+export const topicsWithSteps: readonly TopicName[] = Object.values(topics).filter((topic) =>
+  Object.hasOwn(eventCatalogues[topic], 'StepRequested'),
+)
+
+/** What a batch asks of the queue: the last word about an attempt counts. Throws for an event that does not fit its version. */
+export function queueChanges(events: readonly Pick<ConsumedEvent, 'topic' | 'type' | 'envelope'>[]): {
+  add: StepJob[]
+  remove: AttemptName[]
+} {
+  const add = new Map<string, StepJob>()
+  const remove = new Map<string, AttemptName>()
+  for (const { topic, type, envelope } of events) {
+    if (!envelope || (type !== 'StepRequested' && type !== 'StepWithdrawn')) continue
+    const { data } = readEvent(topic, envelope)
+    if (type === 'StepRequested') {
+      const job = jobOf(envelope, stepEvents.StepRequested.current.parse(data))
+      add.set(keyOf(job), job)
+    } else {
+      const { step, attempt } = stepEvents.StepWithdrawn.current.parse(data)
+      const name = { tenantId: envelope.tenantId, stream: envelope.stream, step, attempt }
+      add.delete(keyOf(name))
+      remove.set(keyOf(name), name)
+    }
+  }
+  return { add: [...add.values()], remove: [...remove.values()] }
+}
+
+/** Applies consecutive events of one partition to the queue. Rejects when Redis is away; repeating it changes nothing. */
+export function createDispatch({ queue, logger }: { queue: StepQueue; logger: Logger }) {
+  return async (events: readonly ConsumedEvent[]): Promise<void> => {
+    const { add, remove } = queueChanges(events)
+    if (remove.length > 0) await queue.remove(remove)
+    if (add.length === 0) return
+    const left = await queue.add(add)
+    if (left > 0)
+      logger.warn('steps left to the sweep', { left, tenants: [...new Set(add.map((job) => job.tenantId))] })
+  }
+}
+
+function jobOf(
+  envelope: EventEnvelope,
+  request: Pick<StepJob, 'step' | 'attempt' | 'dueAt' | 'deadline' | 'input'>,
+): StepJob {
+  const { tenantId, stream, eventId, metadata } = envelope
+  const { correlationId, mockError, traceparent } = metadata
+  const { step, attempt, dueAt, deadline, input } = request
+  return {
+    tenantId,
+    stream,
+    step,
+    attempt,
+    dueAt,
+    deadline,
+    input,
+    correlationId,
+    causationId: eventId,
+    mockError,
+    traceparent,
+  }
+}
+
+const keyOf = ({ tenantId, stream, step, attempt }: AttemptName) => JSON.stringify([tenantId, stream, step, attempt])

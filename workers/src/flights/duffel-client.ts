@@ -1,0 +1,82 @@
+/**
+ * `@duffel/api` with what it lacks: a deadline on every call, a bound on concurrent calls, a circuit breaker, respect for
+ * the rate limit's headers, and answers read into classes. The library cannot abort a request, so after a timeout its
+ * connection lives on until Duffel closes it; the breaker bounds how many of those there can be.
+ */
+import { Duffel } from '@duffel/api'
+import type { z } from 'zod'
+import { asRead, type CallAnswer } from '../steps/call-answer.ts'
+import type { CallLimits, Guard } from '../steps/guard.ts'
+import { type DuffelCallKind, type DuffelResponse, pauseAfter, readFailure, readSuccess } from './duffel-answers.ts'
+
+export interface DuffelSettings {
+  token: string
+  baseUrl: string
+}
+
+/** The parts of the library that are used; a test may stand in for them. */
+export type DuffelApi = Pick<Duffel, 'offerRequests' | 'offers' | 'orders' | 'payments' | 'orderCancellations'>
+
+export interface DuffelCall<T> {
+  kind: DuffelCallKind
+  timeoutMs: number
+  limits: CallLimits
+  /** What a success must look like; what it does not name is dropped. */
+  schema: z.ZodType<T>
+  send(api: DuffelApi): Promise<DuffelResponse>
+}
+
+export interface DuffelClient {
+  call<T>(call: DuffelCall<T>): Promise<CallAnswer<T>>
+}
+
+/** Creates the library's client. baseUrl may end with or without a slash; the library needs one. */
+export function createDuffelApi({ token, baseUrl }: DuffelSettings): DuffelApi {
+  return new Duffel({ token, basePath: `${baseUrl.replace(/\/$/, '')}/`, source: 'portolan' })
+}
+
+/** Creates the client. now: UTC milliseconds. */
+export function createDuffelClient(api: DuffelApi, guard: Guard, now: () => number): DuffelClient {
+  return {
+    call: async ({ kind, timeoutMs, limits, schema, send }) => {
+      const answer = await guard.run(limits, () => attempt(kind, timeoutMs, schema, () => send(api)))
+      return kind === 'read' ? asRead(answer, 'supplier') : answer
+    },
+  }
+
+  async function attempt<T>(
+    kind: DuffelCallKind,
+    timeoutMs: number,
+    schema: z.ZodType<T>,
+    send: () => Promise<DuffelResponse>,
+  ): Promise<CallAnswer<T>> {
+    try {
+      const response = await withDeadline(send(), timeoutMs)
+      if (response === 'timeout') return { kind: 'unknown', code: 'timeout' }
+      respectLimit(response.headers)
+      return readSuccess(kind, response, schema)
+    } catch (error) {
+      respectLimit((error as { headers?: unknown } | undefined)?.headers)
+      return readFailure(error, now())
+    }
+  }
+
+  function respectLimit(headers: unknown): void {
+    const pauseMs = pauseAfter(headers, now())
+    if (pauseMs > 0) guard.pause(Math.min(pauseMs, 60_000))
+  }
+}
+
+/** The promise's result, or `timeout`. The abandoned promise is given a catch, for nobody will look at it again. */
+async function withDeadline<T>(promise: Promise<T>, timeoutMs: number): Promise<T | 'timeout'> {
+  promise.catch(() => undefined)
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<'timeout'>((resolve) => {
+    timer = setTimeout(() => resolve('timeout'), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, deadline])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,79 @@
+/** The adapter of each tenant's partner: chosen by the tenant's kind, configured by its settings, guarded by itself. */
+import { createHash } from 'node:crypto'
+import type { Metrics } from '@portolan/infra/telemetry.ts'
+import { createGuard, type Guard, type GuardOptions } from '../steps/guard.ts'
+import { createCoffeeChain } from './coffeechain.ts'
+import type { Partner } from './partner.ts'
+import type { KnownTenant, TenantDirectory } from './tenants.ts'
+import { createThrottle, type ScriptRunner } from './throttle.ts'
+
+export interface PartnersDeps {
+  tenants: TenantDirectory
+  redis: ScriptRunner
+  /** REDIS_KEY_PREFIX */
+  keyPrefix: string
+  metrics: Metrics
+  now: () => number
+  newId: () => string
+}
+
+export interface PartnerSettings extends GuardOptions {
+  callTimeoutMs: number
+  forwardsMockErrors: boolean
+  /** The window that `requestsPerMinute` is kept in; a minute outside tests. */
+  throttleWindowMs: number
+}
+
+export interface Partners {
+  /** Rejects: not-found for an unknown tenant. Throws a ServiceFault while command-api cannot be asked. */
+  of(tenantId: string): Promise<Partner>
+}
+
+/** Creates the partners of all tenants, each when it is first needed. */
+export function createPartners(deps: PartnersDeps, settings: PartnerSettings): Partners {
+  const built = new Map<string, { fingerprint: string; partner: Partner }>()
+  const breakers = deps.metrics.gauge('breaker_state', '0 closed, 1 half-open, 2 open', ['party'])
+
+  function guardOf(tenantId: string, requestsPerMinute: number): Guard {
+    const throttle = createThrottle(
+      deps.redis,
+      { key: `${deps.keyPrefix}throttle:${tenantId}`, limit: requestsPerMinute, windowMs: settings.throttleWindowMs },
+      deps.newId,
+    )
+    const show = (level: number) => breakers.set({ party: `partner:${tenantId}` }, level)
+    return createGuard(settings, deps.now, { throttle, onBreaker: show })
+  }
+
+  function build(tenantId: string, { settings: tenant, secrets }: KnownTenant): Partner {
+    const account = {
+      baseUrl: tenant.partner.baseUrl,
+      apiKey: secrets.partnerApiKey,
+      timeoutMs: settings.callTimeoutMs,
+      forwardsMockErrors: settings.forwardsMockErrors,
+    }
+    const guard = guardOf(tenantId, tenant.partner.requestsPerMinute)
+    switch (tenant.kind) {
+      case 'coffeechain':
+        return createCoffeeChain(account, guard, deps.now)
+    }
+  }
+
+  return {
+    of: async (tenantId) => {
+      const tenant = await deps.tenants.find(tenantId)
+      const fingerprint = fingerprintOf(tenant)
+      const existing = built.get(tenantId)
+      if (existing?.fingerprint === fingerprint) return existing.partner
+      const partner = build(tenantId, tenant)
+      built.set(tenantId, { fingerprint, partner })
+      return partner
+    },
+  }
+}
+
+/** Changes whenever the adapter has to be built anew; a hash, because the key is part of it. */
+function fingerprintOf({ settings, secrets }: KnownTenant): string {
+  return createHash('sha256')
+    .update(JSON.stringify([settings.kind, settings.partner, secrets]))
+    .digest('base64')
+}

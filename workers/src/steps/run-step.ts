@@ -1,0 +1,214 @@
+/**
+ * One run of a step job, whatever the step. For a step that is claimed (it moves money or orders):
+ *
+ *   start ──granted──► call, if callBefore has not passed ──► report
+ *     ├──over──► nothing: another execution has it, or it is no longer wanted
+ *     └──busy──► back into the queue: another movement of this member is open
+ *
+ * Everything before the call may be repeated or given up. From the moment the call is sent there is exactly one way on:
+ * its outcome is reported, and when nobody can report it any more the attempt's watch declares it unknown.
+ * A step that is not claimed (a look-up, a timer) is run and reported; running it twice is harmless.
+ */
+
+import type { KillPoint } from '@portolan/infra/kill-points.ts'
+import type { Logger } from '@portolan/infra/log.ts'
+import type { Outcome, RecordBalance, ReportOutcome, StartAttemptAnswer, StepJob } from '@portolan/schemas/steps.ts'
+import { type Attempts, askUntil } from './attempts.ts'
+import { backOffMs } from './back-off.ts'
+import type { CallAnswer } from './call-answer.ts'
+import { notDone } from './call-answer.ts'
+
+/** What a handler is given besides the job. */
+export interface Execution {
+  /** The instant (UTC ms) after which nothing may be sent. */
+  sendBeforeMs: number
+  /** To be called when the one call that matters is being sent. */
+  onSend(): void
+  /**
+   * Records the balance read under the claim. True: the call may be made. False: the claim is no longer ours, so that
+   * nothing may be called and nothing reported.
+   */
+  recordBalance(balance: number, readAt: string): Promise<boolean>
+}
+
+export type StepAnswer = CallAnswer<Record<string, unknown>>
+
+export interface StepHandler {
+  /** claimed: one call, never made twice. read: looks something up. timer: falls due, whatever its deadline. */
+  kind: 'claimed' | 'read' | 'timer'
+  /** How long the call may take once it is sent. */
+  callTimeoutMs: number
+  /** Resolves to null when the claim was lost before the call. */
+  run(job: StepJob, execution: Execution): Promise<StepAnswer | null>
+}
+
+export interface RunDeps {
+  attempts: Pick<Attempts, 'start' | 'recordBalance'>
+  report(report: ReportOutcome): Promise<void>
+  handlers: Readonly<Record<string, StepHandler>>
+  logger: Logger
+  reach(point: KillPoint): void
+  now: () => number
+  newId: () => string
+}
+
+export interface RunSettings {
+  /** From asking for the claim to the last instant of sending; in between lie the claim itself, a balance read, and waiting for a turn. */
+  claimWindowMs: number
+  /** Pause before an unanswered claim request is repeated. */
+  askAgainMs: number
+}
+
+/** Runs a job. Returns `againInMs` when it has to wait, nothing when it is over; throws when it could not even be reported. */
+export async function runStep(
+  deps: RunDeps,
+  settings: RunSettings,
+  job: StepJob,
+): Promise<undefined | { againInMs: number }> {
+  const handler = Object.hasOwn(deps.handlers, job.step) ? deps.handlers[job.step] : undefined
+  if (!handler) {
+    deps.logger.error('step without a handler', factsOf(job))
+    return undefined
+  }
+  if (handler.kind === 'claimed') return runClaimed(deps, settings, job, handler)
+  const isLate = handler.kind === 'read' && deps.now() > Date.parse(job.deadline)
+  const answer = isLate ? notDone('deadline-passed', 0) : await runUnclaimed(deps, settings, job, handler)
+  await reportAnswer(deps, job, null, answer)
+  return undefined
+}
+
+async function runUnclaimed(
+  deps: RunDeps,
+  settings: RunSettings,
+  job: StepJob,
+  handler: StepHandler,
+): Promise<StepAnswer> {
+  const execution: Execution = {
+    sendBeforeMs: deps.now() + settings.claimWindowMs,
+    onSend: () => undefined,
+    recordBalance: async () => false,
+  }
+  return (
+    (await attempted(
+      deps,
+      job,
+      () => handler.run(job, execution),
+      () => false,
+    )) ?? notDone('worker-fault')
+  )
+}
+
+async function runClaimed(
+  deps: RunDeps,
+  settings: RunSettings,
+  job: StepJob,
+  handler: StepHandler,
+): Promise<undefined | { againInMs: number }> {
+  const executionId = deps.newId()
+  const sendBeforeMs = deps.now() + settings.claimWindowMs
+  const request = { ...refOf(job), executionId, callBefore: iso(sendBeforeMs), callTimeoutMs: handler.callTimeoutMs }
+  const again = { now: deps.now, pauseMs: settings.askAgainMs }
+  const claim = await askUntil(() => deps.attempts.start(request), sendBeforeMs, again)
+  // Perhaps the claim was granted and the answer lost; without it no call, and whoever holds it must hear so.
+  if (!claim) return reportAnswer(deps, job, executionId, notDone('claim-unanswered'))
+  if (!claim.granted) return refusedClaim(deps, job, claim)
+  deps.reach('after-claim')
+
+  let isSent = false
+  const execution: Execution = {
+    sendBeforeMs,
+    onSend: () => {
+      isSent = true
+    },
+    recordBalance: async (balance, readAt) => {
+      const body: RecordBalance = { ...refOf(job), executionId, balance, readAt }
+      const answer = await askUntil(() => deps.attempts.recordBalance(body), sendBeforeMs, again)
+      if (answer?.granted) return true
+      if (answer?.reason === 'over') return false
+      throw new Error('balance could not be recorded in time')
+    },
+  }
+  const answer = await attempted(
+    deps,
+    job,
+    () => handler.run(job, execution),
+    () => isSent,
+  )
+  if (!answer) return undefined
+  if (isSent) deps.reach('after-call')
+  return reportAnswer(deps, job, executionId, answer)
+}
+
+/** A handler's answer; a throw is no call made, or an unknown outcome once the call was sent. */
+async function attempted(
+  deps: RunDeps,
+  job: StepJob,
+  run: () => Promise<StepAnswer | null>,
+  isSent: () => boolean,
+): Promise<StepAnswer | null> {
+  try {
+    return await run()
+  } catch (error) {
+    deps.logger.error('step failed', { ...factsOf(job), isSent: isSent(), error })
+    return isSent() ? { kind: 'unknown', code: 'server-error' } : notDone('worker-fault')
+  }
+}
+
+async function refusedClaim(
+  deps: RunDeps,
+  job: StepJob,
+  { reason, retryAfterMs }: StartAttemptAnswer & { granted: false },
+): Promise<undefined | { againInMs: number }> {
+  deps.logger.info('claim refused', { ...factsOf(job), reason })
+  if (reason === 'over') return undefined
+  if (deps.now() <= Date.parse(job.deadline)) return { againInMs: retryAfterMs ?? backOffMs(1, null) }
+  return reportAnswer(deps, job, null, notDone('deadline-passed', 0))
+}
+
+async function reportAnswer(
+  deps: RunDeps,
+  job: StepJob,
+  executionId: string | null,
+  answer: StepAnswer,
+): Promise<undefined> {
+  const outcome = outcomeOf(answer, job.attempt)
+  deps.logger.info('step ended', {
+    ...factsOf(job),
+    outcome: outcome.kind,
+    code: 'code' in outcome ? outcome.code : undefined,
+  })
+  deps.reach('before-report')
+  await deps.report({ ...refOf(job), executionId, outcome })
+  return undefined
+}
+
+/** The outcome to report. attempt: from 1, for the back-off that the next one waits. */
+export function outcomeOf(answer: StepAnswer, attempt: number): Outcome {
+  switch (answer.kind) {
+    case 'succeeded':
+      return { kind: 'succeeded', result: answer.value }
+    case 'not-done': {
+      const retryAfterMs = answer.code === 'deadline-passed' ? 0 : backOffMs(attempt, answer.retryAfterMs)
+      return { kind: 'not-done', code: answer.code, retryAfterMs }
+    }
+    default:
+      return answer
+  }
+}
+
+/** What names an attempt in the protocol with command-api. */
+function refOf(job: StepJob) {
+  const { tenantId, stream, step, attempt, correlationId, causationId, mockError, traceparent } = job
+  const memberId = typeof job.input.memberId === 'string' ? job.input.memberId : null
+  return { tenantId, stream, step, attempt, memberId, correlationId, causationId, mockError, traceparent }
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString()
+
+const factsOf = ({ tenantId, stream, step, attempt, correlationId }: StepJob) => ({
+  tenantId,
+  stream,
+  step,
+  attempt,
+  correlationId,
+})

@@ -1,0 +1,71 @@
+/**
+ * The net below dispatch: asks command-api now and then which open steps are overdue and puts them into the queue again.
+ * A job that is still there is not added twice, so everything that an emptied Redis, a lost group offset or a full queue
+ * swallowed comes back, and nothing else changes. Its timer is this process's own: schedules kept in Redis die with it.
+ */
+import type { Logger } from '@portolan/infra/log.ts'
+import type { Metrics } from '@portolan/infra/telemetry.ts'
+import type { Attempts } from './steps/attempts.ts'
+import type { StepQueue } from './steps/step-queue.ts'
+
+export interface SweepSettings {
+  everyMs: number
+  /** A step counts as forgotten when it fell due this long ago; younger ones are on their ordinary way. */
+  graceMs: number
+  /** Steps asked for at once. */
+  limit: number
+}
+
+export interface SweepDeps {
+  attempts: Pick<Attempts, 'overdue'>
+  queue: StepQueue
+  logger: Logger
+  metrics: Metrics
+  /** UTC milliseconds. */
+  now: () => number
+}
+
+/** Starts sweeping at once and then regularly. `stop` waits for a sweep under way. */
+export function startSweep(deps: SweepDeps, settings: SweepSettings): { stop(): Promise<void> } {
+  const stopping = new AbortController()
+  const swept = deps.metrics.counter('sweep_steps_total', 'Overdue steps put into the queue again')
+
+  async function sweepOnce(): Promise<void> {
+    const overdue = await deps.attempts.overdue(settings.limit)
+    const forgotten = overdue.filter((job) => Date.parse(job.dueAt) + settings.graceMs <= deps.now())
+    if (forgotten.length === 0) return
+    const left = await deps.queue.add(forgotten)
+    swept.inc(forgotten.length - left)
+    deps.logger.info('overdue steps swept', { steps: forgotten.length, left })
+  }
+
+  async function sweepRegularly(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await sweepOnce().catch((error: unknown) => deps.logger.warn('sweep failed', { error }))
+      await pause(settings.everyMs, stopping.signal)
+    }
+  }
+
+  const sweeping = sweepRegularly()
+  return {
+    stop: () => {
+      stopping.abort()
+      return sweeping
+    },
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer)
+        resolve()
+      },
+      { once: true },
+    )
+    if (signal.aborted) resolve()
+  })
+}
