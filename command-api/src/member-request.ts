@@ -1,6 +1,7 @@
 /** What the member authentication of a contract puts on a request, typed for the routes behind it. */
 import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
 import type { Response } from 'express'
+import type { CommandContext } from './event-store/handle-command.ts'
 
 export interface MemberRequest {
   tenant: TenantSettings
@@ -24,4 +25,16 @@ export function memberRequest(res: Response): MemberRequest {
   const { member } = res.locals
   if (!member) throw new Error('this route needs the member authentication in front of it')
   return member
+}
+
+/** The context of a command that this member asks for. */
+export function memberContext({
+  tenant,
+  memberId,
+  correlationId,
+  traceparent,
+  mockError,
+}: MemberRequest): CommandContext {
+  const actor = { kind: 'member' as const, id: memberId }
+  return { tenantId: tenant.tenantId, actor, correlationId, causationId: null, traceparent, mockError }
 }

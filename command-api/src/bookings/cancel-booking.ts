@@ -1,0 +1,64 @@
+/** `POST /api/v1/bookings/{id}/cancel` (contract 3.5): asks for the cancellation once and waits until the refund's fate is known. */
+import { parseInput } from '@portolan/infra/http/problem.ts'
+import { bookingNotFound, cancelBookingRequestSchema } from '@portolan/schemas/bookings/views.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import { bookingStream, memberAccountStream } from '@portolan/schemas/topics.ts'
+import type { Request, Response } from 'express'
+import { idempotencyScope, waitSeconds } from '../http-preferences.ts'
+import { memberContext, memberRequest } from '../member-request.ts'
+import { cancelledAnswer, isCancelDecided, pendingAnswer } from './answers.ts'
+import type { BookingDeps } from './booking-deps.ts'
+import { cancelBooking } from './decider.ts'
+import { memberAccountStreamType } from './member-account.ts'
+
+/** The handler of the route; mounted behind the member authentication. */
+export function cancelBookingHandler(deps: BookingDeps) {
+  return async function cancel(req: Request, res: Response): Promise<void> {
+    const member = memberRequest(res)
+    const { tenantId } = member.tenant
+    const bookingId = String(req.params.bookingId)
+    const request = parseInput(cancelBookingRequestSchema, req.body)
+    const waitMs = waitSeconds(req, deps.waitDefaultSeconds) * 1000
+    const scope = idempotencyScope(req, member.principal, bookingId)
+    const command = {
+      by: `member:${member.memberId}`,
+      refundRequested: request.refund_requested,
+      reason: request.reason ?? null,
+    }
+    await deps.store.singleFlight(tenantId, scope, () =>
+      deps.store.handle({
+        context: memberContext(member),
+        streams: {
+          booking: { type: deps.bookingType, stream: bookingStream(bookingId) },
+          account: { type: memberAccountStreamType, stream: memberAccountStream(member.memberId) },
+        },
+        decide: (states, now) => {
+          if (states.booking?.memberId !== member.memberId) throw bookingNotFound(bookingId)
+          return { events: { ...cancelBooking(states, command, now, deps.times) } }
+        },
+        idempotency: scope,
+      }),
+    )
+    const { state, positions } = await deps.store.waitFor(
+      tenantId,
+      deps.bookingType,
+      bookingStream(bookingId),
+      (booking) => booking !== null && isCancelDecided(booking),
+      { timeoutMs: waitMs },
+    )
+    await deps.noteWritten(res, { tenantId, principal: member.principal }, positions)
+    if (!state) throw bookingNotFound(bookingId)
+    const cancelled = cancelledAnswer(state)
+    if (cancelled) {
+      res.status(200).json(cancelled)
+    } else if (state.endedAt) {
+      // The booking ended in another way before the cancellation could take effect.
+      throw new Rejection('not-cancellable', `Booking with ID '${bookingId}' is ${state.phase}`, {
+        booking_id: bookingId,
+      })
+    } else {
+      res.set('Location', `/api/v1/bookings/${bookingId}`)
+      res.status(202).json(pendingAnswer(state, tenantId))
+    }
+  }
+}

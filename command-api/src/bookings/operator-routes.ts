@@ -1,0 +1,99 @@
+/** `POST /ops/tenants/{tenantId}/bookings/{bookingId}/…`: what operators decide. Mounted behind the staff authentication. */
+
+import { parseInput } from '@portolan/infra/http/problem.ts'
+import { contextOf } from '@portolan/infra/http/server.ts'
+import { bookingNotFound } from '@portolan/schemas/bookings/views.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import {
+  approveRequestSchema,
+  decideOutcomeRequestSchema,
+  type OpsCommandAnswer,
+  opsBookingParamsSchema,
+  rejectRequestSchema,
+  settleRefundRequestSchema,
+} from '@portolan/schemas/ops/views.ts'
+import { bookingStream, memberAccountStream } from '@portolan/schemas/topics.ts'
+import { type Request, type Response, Router } from 'express'
+import { idempotencyScope } from '../http-preferences.ts'
+import { staffRequest } from '../staff-request.ts'
+import { bookingStatus } from './answers.ts'
+import type { BookingDeps } from './booking-deps.ts'
+import { approveBooking, type Decision, rejectBooking, type States, settleOwedRefund } from './decider.ts'
+import { memberAccountStreamType } from './member-account.ts'
+import { decideOutcome } from './operator.ts'
+
+type Decide = (states: States, by: string, now: string, resetBalance: number | undefined) => Decision
+
+/** Errors: validation-error, forbidden, booking-not-found, not-pending-approval, no-decision-needed, conflict. */
+export function createOperatorRoutes(deps: BookingDeps): Router {
+  const routes = Router()
+  const route = (verb: string, decideFor: (body: unknown) => Decide) =>
+    routes.post(`/ops/tenants/:tenantId/bookings/:bookingId/${verb}`, async (req, res) => {
+      await command(deps, req, res, decideFor(req.body))
+    })
+
+  route('approve', (body) => {
+    parseInput(approveRequestSchema, body)
+    return (states, by, now) => ({ booking: approveBooking(states.booking, by, now), account: [] })
+  })
+  route('reject', (body) => {
+    const { reason } = parseInput(rejectRequestSchema, body)
+    return (states, by, now) => ({ booking: rejectBooking(states.booking, by, reason, now), account: [] })
+  })
+  route('decide-outcome', (body) => {
+    const decision = parseInput(decideOutcomeRequestSchema, body)
+    return (states, by, now, resetBalance) =>
+      decideOutcome(states, { ...decision, by }, now, { times: deps.times, resetBalance })
+  })
+  route('settle-refund', (body) => {
+    const { reason } = parseInput(settleRefundRequestSchema, body)
+    return (states, by, now) => ({ booking: [], account: settleOwedRefund(states, by, reason, now) })
+  })
+  return routes
+}
+
+/**
+ * Handles one operator's command. The member whose account takes part is only known from the booking, so it is loaded first; the command
+ * itself decides on what it loads again.
+ */
+async function command(deps: BookingDeps, req: Request, res: Response, decide: Decide): Promise<void> {
+  const { tenantId, bookingId } = parseInput(opsBookingParamsSchema, req.params)
+  const staff = staffRequest(res)
+  // A booking outside the account's tenant does not exist for it.
+  if (staff.tenantScope !== null && staff.tenantScope !== tenantId) throw bookingNotFound(bookingId)
+  const stream = bookingStream(bookingId)
+  const { state: known } = await deps.store.load(tenantId, deps.bookingType, stream)
+  if (!known) throw bookingNotFound(bookingId)
+  const tenant = await deps.findTenant(tenantId)
+  const { correlationId, traceparent } = contextOf(res)
+  const principal = `staff:${staff.accountId}`
+  const scope = idempotencyScope(req, principal, bookingId)
+  await deps.store.singleFlight(tenantId, scope, () =>
+    deps.store.handle({
+      context: {
+        tenantId,
+        actor: { kind: 'staff', id: staff.accountId },
+        correlationId,
+        causationId: null,
+        traceparent,
+      },
+      streams: {
+        booking: { type: deps.bookingType, stream },
+        account: { type: memberAccountStreamType, stream: memberAccountStream(known.memberId) },
+      },
+      decide: (states, now) => ({
+        events: { ...decide(states, principal, now, tenant?.partner.resetBalances[known.memberId]) },
+      }),
+      idempotency: scope,
+    }),
+  )
+  const { state, positions } = await deps.store.load(tenantId, deps.bookingType, stream)
+  await deps.noteWritten(res, { tenantId, principal }, positions)
+  if (!state) throw bookingNotFound(bookingId)
+  // An approval that came too late was recorded as expired: a fact, but not what the operator asked for.
+  if (state.phase === 'expired' && known.phase === 'pending_approval') {
+    throw new Rejection('not-pending-approval', `The approval of booking '${bookingId}' has expired`)
+  }
+  const answer: OpsCommandAnswer = { tenantId, bookingId, status: bookingStatus(state) }
+  res.json(answer)
+}
