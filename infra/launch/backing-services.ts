@@ -22,7 +22,8 @@ export type BackingService = {
 
 export type BackingServices = Record<ComposeService, BackingService>
 
-type Recipe = {
+/** How one service is recognised, checked and started. */
+export type Recipe = {
   title: string
   variable: string
   localUrl: string
@@ -70,7 +71,8 @@ export async function ensureBackingServices(
 ): Promise<BackingServices> {
   const missing = NAMES.filter((name) => !env[RECIPES[name].variable])
   const inCompose = missing.length > 0 && (await hasDocker()) && (await composeUp(missing, user)) ? missing : []
-  const find = (name: ComposeService) => findOne(name, { env, user, inCompose: inCompose.includes(name) })
+  const find = (name: ComposeService) =>
+    findService(RECIPES[name], { env, user, composeUrl: inCompose.includes(name) ? COMPOSE_URLS[name] : undefined })
   // allSettled: what is being started must have settled before we give up, or it would go on behind our back.
   const results = await Promise.allSettled(NAMES.map(find))
   const failed = results.find((result) => result.status === 'rejected')
@@ -83,41 +85,47 @@ export async function ensureBackingServices(
   ) as BackingServices
 }
 
-type Circumstances = { env: NodeJS.ProcessEnv; user: ServerUser; inCompose: boolean }
+export type Circumstances = {
+  env: NodeJS.ProcessEnv
+  user: ServerUser
+  /** Where Docker Compose serves it, when it does. */
+  composeUrl?: string
+}
 
-async function findOne(name: ComposeService, { env, user, inCompose }: Circumstances): Promise<BackingService> {
-  const { title, variable, localUrl, localPort, check, startOwn } = RECIPES[name]
+/** Finds or starts one service. What the environment names must pass its check; what merely listens is left alone if it does not. */
+export async function findService(recipe: Recipe, { env, user, composeUrl }: Circumstances): Promise<BackingService> {
+  const { title, variable, localUrl, localPort, check, startOwn } = recipe
   const given = env[variable]
   if (given) {
     await check(given, `The ${title} of ${variable} (${withoutPassword(given)})`)
     return { url: given, source: 'environment' }
   }
-  if (inCompose) {
-    await check(COMPOSE_URLS[name], `The ${title} of docker-compose.yml`)
-    return { url: COMPOSE_URLS[name], source: 'compose' }
+  if (composeUrl) {
+    await check(composeUrl, `The ${title} of docker-compose.yml`)
+    return { url: composeUrl, source: 'compose' }
   }
-  const complaint = await checkLocal()
-  if (complaint === undefined) return { url: localUrl, source: 'local' }
-  if (complaint) say(`· ${complaint} Leaving it alone and using our own.`)
-  const { url } = await startOwn(user)
-  return { url, source: 'own' }
+  if (await isListening('127.0.0.1', localPort)) {
+    const complaint = await sentenceOf(check(localUrl, `The ${title} on port ${localPort}`))
+    if (complaint === undefined) return { url: localUrl, source: 'local' }
+    say(`· ${complaint} It is left alone; using one of our own.`)
+  }
+  return { url: (await startOwn(user)).url, source: 'own' }
+}
 
-  /** Undefined when what listens on the standard port will do, an empty string when nothing does, else the reason. */
-  async function checkLocal(): Promise<string | undefined> {
-    if (!(await isListening('127.0.0.1', localPort))) return ''
-    try {
-      await check(localUrl, `The ${title} on port ${localPort}`)
-      return undefined
-    } catch (error) {
-      if (error instanceof Obstacle) return error.message
-      throw error
-    }
+/** The sentence a check ends with, or undefined when it passes. */
+async function sentenceOf(check: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await check
+    return undefined
+  } catch (error) {
+    if (error instanceof Obstacle) return error.message
+    throw error
   }
 }
 
 /** The address without its password, for sentences. */
 export function withoutPassword(address: string): string {
-  return address.replace(/:[^:@/]*@/, '@')
+  return address.replace(/(\/\/[^:/@]*):[^@]*@/, '$1@')
 }
 
 /** Lets go of whatever `ensureBackingServices` started for this user; the last user stops it. */

@@ -7,14 +7,14 @@
  * Its output goes straight into its log file, not through us; the ready line is read from there.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
 import { LOGS, ROOT } from './paths.ts'
 import type { ProcessPlan } from './processes.ts'
 import { Obstacle, say } from './say.ts'
 import { waitUntil } from './wait.ts'
 
 const WATCH_PARENT = new URL('watch-parent.ts', import.meta.url).href
-const RESTARTS_MAX = 6
+const RESTARTS_MAX = 5
 const RESTART_WINDOW_MS = 120_000
 const FIRST_PAUSE_MS = 250
 const READY_WITHIN_MS = 60_000
@@ -32,9 +32,10 @@ export type Supervised = {
   stop: () => Promise<void>
 }
 
-/** Starts a process and keeps it running until `stop`. */
-export function supervise(plan: ProcessPlan): Supervised {
-  const log = `${LOGS}/${plan.name}.log`
+/** Starts a process and keeps it running until `stop`. logs: folder of its log file. firstPauseMs: before its first restart, then doubled. */
+export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST_PAUSE_MS } = {}): Supervised {
+  const log = `${logs}/${plan.name}.log`
+  mkdirSync(logs, { recursive: true })
   if (existsSync(log)) renameSync(log, `${log}.1`)
   const deaths: number[] = []
   let child: ChildProcess | undefined
@@ -78,7 +79,7 @@ export function supervise(plan: ProcessPlan): Supervised {
       )
       return
     }
-    const pauseMs = FIRST_PAUSE_MS * 2 ** (recent - 1)
+    const pauseMs = firstPauseMs * 2 ** (recent - 1)
     say(`! ${plan.name} ended (${ending})${reason}; starting it again in ${pauseMs / 1000} s`)
     restartTimer = setTimeout(start, pauseMs)
   }

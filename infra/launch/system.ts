@@ -62,7 +62,7 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
   async function startStage(plans: ProcessPlan[]): Promise<void> {
     if (isGoingDown) return
     await longStep(`starting ${plans.map(({ name }) => name).join(', ')}`, async () => {
-      const stage = plans.map(supervise)
+      const stage = plans.map((plan) => supervise(plan))
       stages.push(stage)
       if (isWatching) watchers = watchers.concat(stage.map((supervised, i) => reloadOnChange(supervised, plans[i])))
       await Promise.all(stage.map(({ ready }) => ready))
