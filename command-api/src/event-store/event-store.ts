@@ -1,9 +1,9 @@
 /** The event store of one process, put together: what `main.ts` opens and hands to routes. */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '@portolan/infra/log.ts'
+import type { createRedis } from '@portolan/infra/redis.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
 import { type TopicName, topics as topicNames } from '@portolan/schemas/topics.ts'
-import type { Redis } from 'ioredis'
 import type pg from 'pg'
 import { createAppender } from './append.ts'
 import { type Clock, startDatabaseClock } from './clock.ts'
@@ -20,8 +20,8 @@ export interface EventStoreDeps {
   pool: pg.Pool
   /** Appends only: `createPool({ max: lanes + 2, statementTimeoutMs: 10_000, … })`, not pipelined. */
   appendPool: pg.Pool
-  redis: Redis
-  subscriber: Redis
+  redis: ReturnType<typeof createRedis>
+  subscriber: ReturnType<typeof createRedis>
   keyPrefix: string
   logger: Logger
   metrics: Metrics

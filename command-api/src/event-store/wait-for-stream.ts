@@ -4,7 +4,7 @@
  * so that a lost message or an absent Redis costs a quarter of a second.
  */
 import type { Logger } from '@portolan/infra/log.ts'
-import type { Redis } from 'ioredis'
+import type { createRedis } from '@portolan/infra/redis.ts'
 import type pg from 'pg'
 import type { CommittedStream } from './append.ts'
 import { type Loaded, loadStream } from './read.ts'
@@ -16,8 +16,8 @@ export interface WaitDeps {
   /** With pipelining. */
   pool: pg.Pool
   /** Fails fast. */
-  redis: Redis
-  subscriber: Redis
+  redis: ReturnType<typeof createRedis>
+  subscriber: ReturnType<typeof createRedis>
   keyPrefix: string
   logger: Logger
 }
