@@ -13,7 +13,6 @@ const airportSchema = z
   .string()
   .regex(/^[A-Za-z]{3}$/, 'Must be a 3-letter IATA code')
   .toUpperCase()
-  .meta({ example: 'JFK' })
 
 const seatsSchema = z.object({
   adults: z.int().min(1).max(9),

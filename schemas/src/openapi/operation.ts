@@ -27,14 +27,22 @@ export const correlationHeader = {
     .meta({ description: 'Taken over into everything this request sets in motion; made up when absent' }),
 }
 
+export const idempotencyHeader = {
+  'Idempotency-Key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/)
+    .optional()
+    .meta({
+      description: 'Makes a retry harmless: the same key and body get the same answer for at least 24 hours',
+    }),
+}
+
 export const waitHeaders = {
   Prefer: z.string().optional().meta({
     description: '`wait=N` (seconds, at most 30; default 30) or `respond-async`: how long to wait for the outcome',
     example: 'wait=10',
   }),
-  'Idempotency-Key': z.string().min(1).max(255).optional().meta({
-    description: 'Makes a retry harmless: the same key and body get the same answer for at least 24 hours',
-  }),
+  ...idempotencyHeader,
 }
 
 export const consistencyHeader = {

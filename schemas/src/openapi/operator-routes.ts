@@ -7,6 +7,7 @@ import {
   consistencyHeader,
   correlationHeader,
   type DescribedRoute,
+  idempotencyHeader,
   jsonResponse,
   problemResponses,
 } from './operation.ts'
@@ -34,12 +35,7 @@ export const operatorRoutes: readonly DescribedRoute[] = [
       },
     },
   },
-  opsCommand('approve', 'Approve a booking that waits for it', ops.approveRequestSchema, [
-    'not-pending-approval',
-    'insufficient-balance',
-    'partner-unavailable',
-    'partner-timeout',
-  ]),
+  opsCommand('approve', 'Approve a booking that waits for it', ops.approveRequestSchema, ['not-pending-approval']),
   opsCommand('reject', 'Reject a booking that waits for approval', ops.rejectRequestSchema, ['not-pending-approval']),
   opsCommand('decide-outcome', 'Decide a call whose outcome nobody knows', ops.decideOutcomeRequestSchema, [
     'no-decision-needed',
@@ -85,11 +81,17 @@ export const operatorRoutes: readonly DescribedRoute[] = [
       security: [{ duffelSignature: [] }],
       requestBody: jsonBody(
         z
-          .looseObject({ id: z.string(), type: z.string().meta({ example: 'order.created' }) })
+          .looseObject({
+            id: z.string().max(200),
+            type: z.string().max(200).meta({ example: 'order.created' }),
+            data: z
+              .looseObject({ object: z.looseObject({ id: z.string().max(200).optional() }).optional() })
+              .optional(),
+          })
           .meta({ id: 'DuffelWebhook' }),
       ),
       responses: {
-        '200': { description: 'Taken, also when the order is not ours' },
+        '200': jsonResponse('Taken, also when the order is not ours', z.object({ received: z.literal(true) })),
         ...problemResponses('/hooks/duffel', ['validation-error', 'unauthorized']),
       },
     },
@@ -127,7 +129,10 @@ function opsCommand(verb: string, summary: string, body: z.ZodType, refusals: re
       tags: ['Operations'],
       summary,
       security,
-      requestParams: { header, path: ops.opsBookingParamsSchema },
+      requestParams: {
+        header: z.object({ ...correlationHeader, ...idempotencyHeader }),
+        path: ops.opsBookingParamsSchema,
+      },
       requestBody: jsonBody(body, !body.safeParse(undefined).success),
       responses: {
         '200': jsonResponse('Done; where the booking stands now', ops.opsCommandAnswerSchema),
@@ -136,6 +141,8 @@ function opsCommand(verb: string, summary: string, body: z.ZodType, refusals: re
           'unauthorized',
           'forbidden',
           'booking-not-found',
+          'idempotency-busy',
+          'idempotency-mismatch',
           ...refusals,
         ]),
       },
