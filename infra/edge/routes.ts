@@ -25,7 +25,8 @@ export const routes: readonly Route[] = [
   { methods: ['GET'], path: '/api/v1/health', owner: 'query-api' },
   // Staff and operators
   { path: '/api/v1/staff/*', owner: 'command-api' },
-  { path: '/ops/*', owner: 'command-api' },
+  { methods: ['POST'], path: '/ops/*', owner: 'command-api' },
+  { methods: ['GET'], path: '/ops/*', owner: 'query-api' },
   // Suppliers
   { methods: ['POST'], path: '/hooks/duffel', owner: 'command-api' },
   // Contracts, for people and machines

@@ -1,6 +1,8 @@
 /** Offers as expiring rows: written when a search is answered, read when one is booked. */
-import type { BookedOffer, BookingPrice } from '@portolan/schemas/bookings/messages.ts'
+
+import type { Logger } from '@portolan/infra/log.ts'
 import { withTenant } from '@portolan/infra/postgres.ts'
+import type { BookedOffer, BookingPrice } from '@portolan/schemas/bookings/messages.ts'
 import type { Pool } from 'pg'
 
 export interface StoredOffer {
@@ -53,4 +55,16 @@ export async function findOffer(
 export async function pruneOffers(pool: Pool, rowsMax: number): Promise<number> {
   const { rows } = await pool.query('select prune_offers($1) as pruned', [rowsMax])
   return rows[0].pruned
+}
+
+const pruneEveryMs = 60_000
+const prunedMax = 5000
+
+/** Prunes expired offers every minute; returns the stop function. */
+export function startOfferPruning(pool: Pool, logger: Logger): () => void {
+  const timer = setInterval(() => {
+    pruneOffers(pool, prunedMax).catch((error) => logger.warn('offers not pruned', { error }))
+  }, pruneEveryMs)
+  timer.unref()
+  return () => clearInterval(timer)
 }

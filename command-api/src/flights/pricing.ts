@@ -30,7 +30,10 @@ export function priceInCents(
 }
 
 /** Whole units of the tenant's currency for US cents, rounded half up where the rate does not divide. */
-export function loyaltyUnits(cents: number, { perCentNumerator, perCentDenominator }: TenantSettings['currency']): number {
+export function loyaltyUnits(
+  cents: number,
+  { perCentNumerator, perCentDenominator }: TenantSettings['currency'],
+): number {
   const denominator = BigInt(perCentDenominator)
   return Number((BigInt(cents) * BigInt(perCentNumerator) * 2n + denominator) / (denominator * 2n))
 }

@@ -16,13 +16,13 @@ import {
   toFlightSearch,
 } from '@portolan/schemas/flights/views.ts'
 import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
-import { Router } from 'express'
+import type { Request, Response } from 'express'
 import type { Pool } from 'pg'
 import { type MemberRequest, memberRequest } from '../member-request.ts'
 import { type StoredOffer, storeOffers } from './offers.ts'
 import { type ExchangeRates, loyaltyUnits, priceInCents } from './pricing.ts'
 
-export interface FlightRouteDeps {
+export interface FlightSearchDeps {
   pool: Pool
   lookups: ServiceClient
   now: () => string
@@ -33,10 +33,9 @@ export interface FlightRouteDeps {
   logger: Logger
 }
 
-/** Mounted behind the member authentication. Errors: validation-error, invalid-cabin-class, partner-unavailable, partner-timeout. */
-export function createFlightRoutes(deps: FlightRouteDeps): Router {
-  const routes = Router()
-  routes.post('/flights/search', async (req, res) => {
+/** The handler of the route, behind the member authentication. Errors: validation-error, invalid-cabin-class, partner-unavailable, partner-timeout. */
+export function searchFlightsHandler(deps: FlightSearchDeps) {
+  return async function searchFlights(req: Request, res: Response): Promise<void> {
     const startedAt = performance.now()
     const member = memberRequest(res)
     const request = parseInput(searchRequestSchema, req.body)
@@ -50,7 +49,12 @@ export function createFlightRoutes(deps: FlightRouteDeps): Router {
     const offers = await searchSuppliers(deps, member, search)
     const searchId = deps.newId('src')
     const priced = offers.flatMap((offer) => priceOffer(deps, member.tenant, search, searchId, offer))
-    await storeOffers(deps.pool, member.tenant.tenantId, member.memberId, priced.map(({ stored }) => stored))
+    await storeOffers(
+      deps.pool,
+      member.tenant.tenantId,
+      member.memberId,
+      priced.map(({ stored }) => stored),
+    )
     const answer: SearchResponse = {
       data: {
         search_id: searchId,
@@ -59,11 +63,14 @@ export function createFlightRoutes(deps: FlightRouteDeps): Router {
       },
     }
     res.status(200).json(answer)
-  })
-  return routes
+  }
 }
 
-async function searchSuppliers(deps: FlightRouteDeps, member: MemberRequest, search: FlightSearch): Promise<SupplierOffer[]> {
+async function searchSuppliers(
+  deps: FlightSearchDeps,
+  member: MemberRequest,
+  search: FlightSearch,
+): Promise<SupplierOffer[]> {
   const { correlationId, mockError } = member
   const body = {
     tenantId: member.tenant.tenantId,
@@ -81,7 +88,7 @@ async function searchSuppliers(deps: FlightRouteDeps, member: MemberRequest, sea
 
 /** One offer with its price for this tenant; none where no exchange rate is configured. */
 function priceOffer(
-  deps: FlightRouteDeps,
+  deps: FlightSearchDeps,
   tenant: TenantSettings,
   search: FlightSearch,
   searchId: string,

@@ -1,0 +1,47 @@
+/** Every route of command-api and what stands in front of it. Bodies are parsed behind the authentication: a stranger's costs nothing. */
+import { problemDocument, problemHandler } from '@portolan/infra/http/problem.ts'
+import { type AppDeps, createApp, jsonBody } from '@portolan/infra/http/server.ts'
+import { requireService } from '@portolan/infra/http/service-auth.ts'
+import type { Express, RequestHandler, Router } from 'express'
+import { loyaltyProblems } from './loyalty-problems.ts'
+
+export interface CommandApiParts {
+  http: Omit<AppDeps, 'bodyLimit'>
+  serviceToken: string
+  /** Authenticates and limits members of a programme. */
+  memberAuth: RequestHandler
+  /** Authenticates operators. */
+  operatorAuth: RequestHandler
+  searchFlights: RequestHandler
+  createBooking: RequestHandler
+  cancelBooking: RequestHandler
+  /** Below /ops, behind the operator authentication. */
+  operatorRoutes: readonly Router[]
+  /** Below /internal, behind the service token; never reachable through the edge. */
+  internalRoutes: readonly Router[]
+  /** Authenticate by themselves, or need no authentication. */
+  openRoutes: readonly Router[]
+}
+
+const internalBodyLimitBytes = 4_000_000
+
+/** Puts the application together. */
+export function createCommandApi(parts: CommandApiParts): Express {
+  const app = createApp({ ...parts.http, bodyLimit: null })
+  const member = [parts.memberAuth, jsonBody()]
+  app.post('/api/v1/flights/search', ...member, parts.searchFlights)
+  app.post('/api/v1/bookings', ...member, parts.createBooking)
+  app.post('/api/v1/bookings/:bookingId/cancel', ...member, parts.cancelBooking)
+  for (const routes of parts.openRoutes) app.use(routes)
+  app.use('/internal', requireService(parts.serviceToken), jsonBody(internalBodyLimitBytes))
+  for (const routes of parts.internalRoutes) app.use(routes)
+  app.use('/ops', parts.operatorAuth, jsonBody())
+  for (const routes of parts.operatorRoutes) app.use(routes)
+  app.use(
+    ...problemHandler({
+      logger: parts.http.logger,
+      serializers: { '/api/v1/': loyaltyProblems, '/api/v1/staff/': problemDocument },
+    }),
+  )
+  return app
+}
