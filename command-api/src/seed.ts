@@ -1,0 +1,168 @@
+/**
+ * The demo tenant, the demo operator, and further tenants of CoffeeChain's kind that tests ask for. Run after the
+ * migrations, before or beside command-api; a second run appends nothing.
+ */
+import { randomUUID } from 'node:crypto'
+import { ConfigError, fieldsAreValid, loadConfig, sharedFields } from '@portolan/infra/config.ts'
+import { createLogger } from '@portolan/infra/log.ts'
+import { createPool } from '@portolan/infra/postgres.ts'
+import { createRedis } from '@portolan/infra/redis.ts'
+import { createMetrics } from '@portolan/infra/telemetry.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import { z } from 'zod'
+import { openEventStore } from './event-store/event-store.ts'
+import { parseKeyRing } from './personal-data/key-ring.ts'
+import { createStaffAccount, hasStaffAccount } from './staff/accounts.ts'
+import { coffeechainSettings } from './tenants/coffeechain.ts'
+import { type SetTenantDeps, setTenant } from './tenants/set-tenant.ts'
+
+/** Documented in the README; nobody may run production with it. */
+const DEVELOPMENT_PASSWORD = 'portolan-demo-operator'
+
+const furtherTenantsSchema = z.array(
+  z.strictObject({
+    tenantId: z.string(),
+    name: z.string(),
+    memberIdPattern: z.string(),
+    credential: z.string().min(1),
+    /** Default: the demo tenant's. */
+    partnerApiKey: z.string().min(1).optional(),
+    requestsPerMinute: z.int().positive().optional(),
+    approvalThreshold: z.int().nullable().optional(),
+  }),
+)
+
+const { nodeEnv, logLevel, redisUrl, redisKeyPrefix, writeDatabaseUrl } = sharedFields
+
+export const seedConfigSchema = z
+  .object({
+    nodeEnv,
+    logLevel,
+    redisUrl,
+    redisKeyPrefix,
+    writeDatabaseUrl,
+    personalDataKeys: z.string().meta({
+      env: 'PERSONAL_DATA_KEYS',
+      description: 'id:base64 keys of 32 bytes that wrap personal keys, the first is used for new ones',
+      secret: true,
+    }),
+    coffeechainApiUrl: z
+      .url()
+      .default('http://127.0.0.1:8001')
+      .meta({ env: 'COFFEECHAIN_API_URL', description: "CoffeeChain's partner API; unset, its stand-in" }),
+    coffeechainApiKey: z.string().min(1).default('test_cc_api_key_12345').meta({
+      env: 'COFFEECHAIN_API_KEY',
+      description: "CoffeeChain's key, ours towards it and its members' towards us",
+    }),
+    operatorEmail: z
+      .email()
+      .default('operator@portolan.example')
+      .meta({ env: 'OPERATOR_EMAIL', description: 'e-mail of the operator that is seeded' }),
+    operatorPassword: z.string().min(12).default(DEVELOPMENT_PASSWORD).meta({
+      env: 'OPERATOR_PASSWORD',
+      description: 'password of that operator at its creation; required in production',
+      secret: true,
+    }),
+    furtherTenants: z
+      .string()
+      .default('[]')
+      .transform((text, refusal) => {
+        const parsed = furtherTenantsSchema.safeParse(parseJson(text))
+        if (parsed.success) return parsed.data
+        refusal.addIssue({
+          code: 'custom',
+          message: `must be a JSON list of tenants: ${parsed.error.issues[0]?.message}`,
+        })
+        return z.NEVER
+      })
+      .meta({
+        env: 'SEED_TENANTS',
+        description: "JSON list of further tenants of CoffeeChain's kind, for tests",
+        secret: true,
+      }),
+  })
+  .refine((config) => config.nodeEnv !== 'production' || config.operatorPassword !== DEVELOPMENT_PASSWORD, {
+    path: ['operatorPassword'],
+    message: 'must be set in production: the development password is public',
+    when: fieldsAreValid('nodeEnv', 'operatorPassword'),
+  })
+export type SeedConfig = z.infer<typeof seedConfigSchema>
+
+/** Seeds. Returns what was appended, for example `['coffeechain: TenantRegistered']`; [] when nothing differed. */
+export async function seed(config: SeedConfig): Promise<string[]> {
+  const ring = parseKeyRing('PERSONAL_DATA_KEYS', config.personalDataKeys)
+  const logger = createLogger({ process: 'seed', level: config.logLevel })
+  await using stack = new AsyncDisposableStack()
+  const pool = createPool({ url: config.writeDatabaseUrl, max: 2, name: 'seed', pipeline: true }, logger)
+  stack.defer(() => pool.end())
+  const appendPool = createPool(
+    { url: config.writeDatabaseUrl, max: 3, name: 'seed-append', statementTimeoutMs: 10_000 },
+    logger,
+  )
+  stack.defer(() => appendPool.end())
+  const redis = createRedis(config.redisUrl, 'command', logger)
+  stack.defer(() => redis.disconnect())
+  const subscriber = createRedis(config.redisUrl, 'subscriber', logger)
+  stack.defer(() => subscriber.disconnect())
+  const metrics = createMetrics('seed')
+  const { redisKeyPrefix: keyPrefix } = config
+  const store = await openEventStore({ pool, appendPool, redis, subscriber, keyPrefix, logger, metrics })
+  stack.defer(() => store.stop())
+  const deps = { handle: store.handle, pool, ring }
+  return [...(await seedTenants(deps, config)), ...(await seedOperator(deps, config))]
+}
+
+async function seedTenants(deps: SetTenantDeps, config: SeedConfig): Promise<string[]> {
+  const demo = { credential: config.coffeechainApiKey, partnerApiKey: config.coffeechainApiKey }
+  const partnerBaseUrl = config.coffeechainApiUrl.replace(/\/$/, '')
+  const wanted = [
+    { settings: coffeechainSettings({ partnerBaseUrl }), secrets: demo },
+    ...config.furtherTenants.map(({ credential, partnerApiKey, ...tenant }) => ({
+      settings: coffeechainSettings({ ...tenant, partnerBaseUrl }),
+      secrets: { credential, partnerApiKey: partnerApiKey ?? demo.partnerApiKey },
+    })),
+  ]
+  const appended: string[] = []
+  for (const { settings, secrets } of wanted) {
+    const types = await setTenant(deps, seedContext(), settings, secrets)
+    appended.push(...types.map((type) => `${settings.tenantId}: ${type}`))
+  }
+  return appended
+}
+
+async function seedOperator({ handle, pool }: SetTenantDeps, config: SeedConfig): Promise<string[]> {
+  const { operatorEmail: email, operatorPassword: password } = config
+  if (await hasStaffAccount(pool, email)) return []
+  const account = { email, password, role: 'operator' as const, tenantScope: null }
+  try {
+    await createStaffAccount({ handle, newId: randomUUID }, seedContext(), account)
+    return ['operator: StaffAccountCreated']
+  } catch (error) {
+    if (error instanceof Rejection && error.code === 'conflict') return [] // another seed was faster
+    throw error
+  }
+}
+
+const seedContext = () => ({
+  actor: { kind: 'service' as const, id: 'seed' },
+  correlationId: randomUUID(),
+  causationId: null,
+})
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+if (import.meta.main) {
+  const logger = createLogger({ process: 'seed' })
+  try {
+    logger.info('seeded', { appended: await seed(loadConfig(seedConfigSchema)) })
+  } catch (error) {
+    logger.error('seeding failed', error instanceof ConfigError ? { problems: error.problems } : { error })
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,40 @@
+/** CoffeeChain, and tenants of its kind, as data. Source: the loyalty API contract, sections 1 to 4, and the partner's table of members. */
+import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
+
+export interface CoffeechainTenant {
+  partnerBaseUrl: string
+  /** Default: CoffeeChain itself. */
+  tenantId?: string
+  name?: string
+  /** Default: CoffeeChain's `CC` and seven digits. */
+  memberIdPattern?: string
+  requestsPerMinute?: number
+  /** Null: nothing needs approval. */
+  approvalThreshold?: number | null
+}
+
+/** Balances the partner's hourly reset returns its members to. */
+const RESET_BALANCES = { CC1234567: 150_000, CC2222222: 45_000, CC3333333: 500_000, CC0000000: 1000 }
+
+/** Settings of a tenant of CoffeeChain's kind. partnerBaseUrl: COFFEECHAIN_API_URL, without a trailing slash. */
+export function coffeechainSettings(tenant: CoffeechainTenant): TenantSettings {
+  return {
+    tenantId: tenant.tenantId ?? 'coffeechain',
+    name: tenant.name ?? 'CoffeeChain',
+    kind: 'coffeechain',
+    currency: { name: 'stars', perCentNumerator: 1, perCentDenominator: 1 },
+    memberIdPattern: tenant.memberIdPattern ?? '^CC\\d{7}$',
+    rules: {
+      approvalThreshold: tenant.approvalThreshold === undefined ? 50_000 : tenant.approvalThreshold,
+      approvalReason: 'Booking exceeds 50,000 stars limit',
+      allowedCabins: ['economy', 'premium_economy', 'business', 'first'],
+    },
+    limits: { requestsPerMinute: tenant.requestsPerMinute ?? 100 },
+    partner: {
+      baseUrl: tenant.partnerBaseUrl,
+      // What the partner documents; it does not enforce it, so the adapter must.
+      requestsPerMinute: 100,
+      resetBalances: RESET_BALANCES,
+    },
+  }
+}
