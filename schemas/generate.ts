@@ -8,7 +8,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { generatedFiles, refusals } from './tools/contracts.ts'
+import { generatedFiles, refusals, unloadableSamples } from './tools/contracts.ts'
 import { filesAtRef, filesOfWorkTree, publishedRef, schemasFolder } from './tools/published.ts'
 
 const target = `${schemasFolder}json`
@@ -21,8 +21,11 @@ function main(args: readonly string[]): number {
   if (unknown) return fail([`Unknown argument "${unknown}": the only one is --check.`])
   mkdirSync(target, { recursive: true })
   const ref = publishedRef()
-  const published = [filesOfWorkTree('json'), ...(ref ? [filesAtRef(ref, 'json')] : [])]
-  const refused = new Set(published.flatMap((files) => refusals(files)))
+  const published = (folder: string) => [filesOfWorkTree(folder), ...(ref ? [filesAtRef(ref, folder)] : [])]
+  const refused = new Set([
+    ...published('json').flatMap((files) => refusals(files)),
+    ...published('samples').flatMap((files) => unloadableSamples(files)),
+  ])
   if (refused.size > 0) return fail([...refused, remedy])
 
   const stale = [...generatedFiles()].filter(([path, text]) => readIfPresent(`${target}/${path}`) !== text)

@@ -5,7 +5,7 @@
 import { expect } from 'chai'
 import { z } from 'zod'
 import { type EventDefinition, event, eventV2 } from '../src/event-catalogue.ts'
-import { generatedFiles, refusals } from './contracts.ts'
+import { generatedFiles, refusals, unloadableSamples } from './contracts.ts'
 import { eventVersionSchemas } from './event-schemas.ts'
 
 const v1 = z.object({ orderId: z.string(), ticketNumbers: z.array(z.string()) })
@@ -50,5 +50,25 @@ describe('a published version 1 of an event', () => {
     expect(refusals(published, [])).to.deep.equal([
       'Confirmed version 1 (bookings.events.v1) was published and is gone: every published version must stay loadable.',
     ])
+  })
+})
+
+describe('a published sample', () => {
+  const sample = new Map([[path, JSON.stringify({ orderId: 'ord_1', ticketNumbers: ['0162345678901'] })]])
+  const unloadable = (definition: EventDefinition) =>
+    unloadableSamples(sample, { 'bookings.events.v1': { Confirmed: definition } })
+
+  it('loads through every version that follows', () => {
+    expect(unloadable(event(v1))).to.deep.equal([])
+    expect(unloadable(eventV2(v1, v2, lift))).to.deep.equal([])
+  })
+
+  it('that fits no longer is named, and so is one without its upcaster or its event', () => {
+    const start = 'The published sample of Confirmed version 1 (bookings.events.v1) no longer loads'
+    expect(unloadable(event(v2))[0]).to.include(`${start} (tickets: `)
+    expect(unloadable({ versions: [{ schema: v1 }, { schema: v2 }] })).to.deep.equal([
+      `${start} (event Confirmed lacks an upcaster).`,
+    ])
+    expect(unloadableSamples(sample, {})).to.deep.equal([`${start} (event type Confirmed is in no catalogue).`])
   })
 })
