@@ -7,17 +7,17 @@ import { eventVersionSchemas, versionFile } from './event-schemas.ts'
 const headers: JsonSchema = {
   type: 'object',
   properties: {
-    eventId: { type: 'string', format: 'uuid' },
+    'event-id': { type: 'string', format: 'uuid' },
     type: { type: 'string', description: 'Event type' },
     version: { type: 'string', description: 'Version of the shape of `data`' },
     tenant: { type: 'string' },
     stream: { type: 'string' },
-    streamVersion: { type: 'string', description: 'Number of the event within its stream, from 1' },
+    'stream-version': { type: 'string', description: 'Number of the event within its stream, from 1' },
     position: { type: 'string', description: 'Dense number within the partition, from 1' },
-    correlationId: { type: 'string' },
+    'correlation-id': { type: 'string' },
     traceparent: { type: 'string', description: 'W3C trace context, when the request sent one' },
   },
-  required: ['eventId', 'type', 'version', 'tenant', 'stream', 'streamVersion', 'position', 'correlationId'],
+  required: ['event-id', 'type', 'version', 'tenant', 'stream', 'stream-version', 'position', 'correlation-id'],
 }
 
 const pointerTo = (path: string) => ({ $ref: `#/${path}` })

@@ -493,7 +493,7 @@ export function serializeLoyaltyProblem(
   const { code, detail, instance, correlationId } = problem
   const members = code === 'internal-error' ? { ...problem.members, trace_id: correlationId } : problem.members
   const headers: Record<string, string> =
-    code === 'unauthorized' ? { 'WWW-Authenticate': 'ApiKey realm="loyalty"' } : {}
+    code === 'unauthorized' ? { 'WWW-Authenticate': 'CoffeeChain realm="portolan"' } : {}
   return { ...loyaltyProblem(code, detail, members, instance, request.get('Accept')), headers }
 }
 
