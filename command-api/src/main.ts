@@ -5,6 +5,7 @@ import { createWrittenPositions } from '@portolan/infra/consistency-token.ts'
 import { createServiceClient } from '@portolan/infra/http/client.ts'
 import { createRateLimiter } from '@portolan/infra/http/rate-limit.ts'
 import { listen } from '@portolan/infra/http/server.ts'
+import { createStaffAuth } from '@portolan/infra/http/staff-auth.ts'
 import { type RunningProcess, runProcess } from '@portolan/infra/lifecycle.ts'
 import { createLogger } from '@portolan/infra/log.ts'
 import { createPool } from '@portolan/infra/postgres.ts'
@@ -24,13 +25,14 @@ import { openEventStore } from './event-store/event-store.ts'
 import { createStoreRoutes } from './event-store/internal-routes.ts'
 import { findOffer, startOfferPruning } from './flights/offers.ts'
 import { searchFlightsHandler } from './flights/search-flights.ts'
+import { createIntrospect, createIntrospectRoute } from './introspect.ts'
 import { createNoteWritten } from './note-written.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
 import { createPersonalKeys } from './personal-data/personal-keys.ts'
 import { createPersonalDataRoutes } from './personal-data/routes.ts'
 import { seal } from './personal-data/sealing.ts'
-import { createStaff } from './staff/staff.ts'
-import { createIntrospectionRoutes } from './tenants/introspection-routes.ts'
+import { createStaffRoutes } from './staff/routes.ts'
+import { createStaffSessions } from './staff/sessions.ts'
 import { memberAuth } from './tenants/member-auth.ts'
 import { createTenantRoutes } from './tenants/routes.ts'
 import { createTenantLookup } from './tenants/tenants.ts'
@@ -81,7 +83,9 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
     newId,
     waitDefaultSeconds: config.waitDefaultSeconds,
   }
-  const staff = createStaff({ pool, store, consumeLimit, jwtKeys: config.staffJwtKeys, logger })
+  const staffRing = parseKeyRing('STAFF_JWT_KEYS', config.staffJwtKeys)
+  const sessions = createStaffSessions(pool)
+  const introspect = createIntrospect({ findTenant, sessions, staffRing })
 
   const app = createCommandApi({
     http: { process: 'command-api', logger, metrics, ready: () => isReady(connections) },
@@ -92,7 +96,7 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
       addressLimitPerMinute: config.defaultRateLimit,
       testMode: config.testMode,
     }),
-    operatorAuth: staff.requireStaff(['operator']),
+    operatorAuth: createStaffAuth({ introspect })('operator'),
     searchFlights: searchFlightsHandler({
       pool,
       lookups,
@@ -110,17 +114,19 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
       createStoreRoutes({ pool }),
       createTenantRoutes({ findTenant }),
       createPersonalDataRoutes(personalKeys),
-      createIntrospectionRoutes({ findTenant, introspectStaff: staff.introspect }),
+      createIntrospectRoute(introspect),
     ],
     openRoutes: [
-      staff.routes,
+      createStaffRoutes({ sessions, ring: staffRing, consumeLimit, logger }),
       createDuffelHook({ ...bookings, pool, secret: config.duffelWebhookSecret }),
       createDocsRoutes(),
     ],
   })
   const server = await listen(app, config.port, config.httpHost)
   // Requests that wait for an outcome are answered with what there is, or they would hold the stop up for their whole wait.
-  cleanup.defer(() => Promise.all([server.stop(), store.stop()]))
+  cleanup.defer(async () => {
+    await Promise.all([server.stop(), store.stop()])
+  })
 
   const running = cleanup.move()
   return { url: server.url, stop: () => running.disposeAsync() }

@@ -2,6 +2,7 @@
 
 import { parseInput } from '@portolan/infra/http/problem.ts'
 import { contextOf } from '@portolan/infra/http/server.ts'
+import { staffOf } from '@portolan/infra/http/staff-auth.ts'
 import { bookingNotFound } from '@portolan/schemas/bookings/views.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import {
@@ -15,7 +16,6 @@ import {
 import { bookingStream, memberAccountStream } from '@portolan/schemas/topics.ts'
 import { type Request, type Response, Router } from 'express'
 import { idempotencyScope } from '../http-preferences.ts'
-import { staffRequest } from '../staff-request.ts'
 import { bookingStatus } from './answers.ts'
 import type { BookingDeps } from './booking-deps.ts'
 import { approveBooking, type Decision, rejectBooking, type States, settleOwedRefund } from './decider.ts'
@@ -58,7 +58,7 @@ export function createOperatorRoutes(deps: BookingDeps): Router {
  */
 async function command(deps: BookingDeps, req: Request, res: Response, decide: Decide): Promise<void> {
   const { tenantId, bookingId } = parseInput(opsBookingParamsSchema, req.params)
-  const staff = staffRequest(res)
+  const staff = staffOf(res)
   // A booking outside the account's tenant does not exist for it.
   if (staff.tenantScope !== null && staff.tenantScope !== tenantId) throw bookingNotFound(bookingId)
   const stream = bookingStream(bookingId)
