@@ -9,6 +9,7 @@ import type { Logger } from '../log.ts'
 import { allowedMethods } from './allowed-methods.ts'
 import { ServiceFault } from './client.ts'
 import { contextOf } from './server.ts'
+import { validationWording } from './validation-wording.ts'
 
 export const statusByKind: Readonly<Record<ProblemKind, number>> = {
   invalid: 400,
@@ -72,7 +73,7 @@ export const problemDocument: ProblemSerializer = (problem) => ({
  * Rejects: validation-error with `errors: [{ field, message }]`; the first message is the detail.
  */
 export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
-  const parsed = schema.safeParse(value)
+  const parsed = schema.safeParse(value, { error: validationWording })
   if (parsed.success) return parsed.data
   throw validationRejection(parsed.error)
 }

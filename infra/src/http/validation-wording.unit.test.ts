@@ -1,7 +1,8 @@
+import { Rejection } from '@portolan/schemas/errors.ts'
 import { expect } from 'chai'
 import { z } from 'zod'
-import { Rejection } from './errors.ts'
-import { parseRequest } from './parse-request.ts'
+
+import { parseInput } from './problem.ts'
 
 const schema = z.strictObject({
   name: z.string().min(1).max(3),
@@ -15,7 +16,7 @@ const valid = { name: 'x', kind: 'a', count: 2, price: 1, day: '2026-11-21', row
 
 function refusalOf(input: unknown): Rejection {
   try {
-    parseRequest(schema, input)
+    parseInput(schema, input)
   } catch (error) {
     if (error instanceof Rejection) return error
     throw error
@@ -25,7 +26,7 @@ function refusalOf(input: unknown): Rejection {
 
 describe('a request', () => {
   it('that fits is returned parsed', () => {
-    expect(parseRequest(schema, valid)).to.deep.equal(valid)
+    expect(parseInput(schema, valid)).to.deep.equal(valid)
   })
 
   const cases: [string, object, string, string][] = [
@@ -41,15 +42,15 @@ describe('a request', () => {
     ['has an unknown choice', { kind: 'c' }, 'kind', 'Must be one of a, b'],
     ['has a day that does not exist', { day: '2026-02-30' }, 'day', 'Must be a valid date'],
     ['has an empty list', { rows: [] }, 'rows', 'Must not be empty'],
-    ['is wrong within a list', { rows: [{ seat: '1A' }, {}] }, 'rows[1].seat', 'Is required'],
-    ['has a field nobody knows', { extra: 1 }, 'body', 'Must not contain "extra"'],
+    ['is wrong within a list', { rows: [{ seat: '1A' }, {}] }, 'rows.1.seat', 'Is required'],
+    ['has a field nobody knows', { extra: 1 }, '', 'Must not contain "extra"'],
   ]
   for (const [title, change, field, message] of cases)
     it(`that ${title} is refused`, () => {
       const refusal = refusalOf({ ...valid, ...change })
       expect(refusal.code).to.equal('validation-error')
       expect(refusal.members.errors).to.deep.equal([{ field, message }])
-      expect(refusal.detail).to.equal(`${field} ${message.charAt(0).toLowerCase()}${message.slice(1)}`)
+      expect(refusal.detail).to.equal(field ? `${field}: ${message}` : message)
     })
 
   it('that is wrong in several places is told all of them', () => {
