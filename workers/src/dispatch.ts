@@ -42,11 +42,21 @@ export function queueChanges(events: readonly Pick<ConsumedEvent, 'topic' | 'typ
 export function createDispatch({ queue, logger }: { queue: StepQueue; logger: Logger }) {
   return async (events: readonly ConsumedEvent[]): Promise<void> => {
     const { add, remove } = queueChanges(events)
-    if (remove.length > 0) await queue.remove(remove)
-    if (add.length === 0) return
-    const left = await queue.add(add)
+    const left = await orUnavailable(async () => {
+      await queue.remove(remove)
+      return queue.add(add)
+    })
     if (left > 0)
       logger.warn('steps left to the sweep', { left, tenants: [...new Set(add.map((job) => job.tenantId))] })
+  }
+}
+
+/** Whatever the queue complains about, it is never the event's fault: marked as a failed connection, so that nothing is parked for it. */
+async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw Object.assign(new Error('the step queue cannot be changed now', { cause }), { code: 'ECONNREFUSED' })
   }
 }
 

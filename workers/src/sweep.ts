@@ -21,8 +21,6 @@ export interface SweepDeps {
   queue: StepQueue
   logger: Logger
   metrics: Metrics
-  /** UTC milliseconds. */
-  now: () => number
 }
 
 /** Starts sweeping at once and then regularly. `stop` waits for a sweep under way. */
@@ -31,8 +29,7 @@ export function startSweep(deps: SweepDeps, settings: SweepSettings): { stop(): 
   const swept = deps.metrics.counter('sweep_steps_total', 'Overdue steps put into the queue again')
 
   async function sweepOnce(): Promise<void> {
-    const overdue = await deps.attempts.overdue(settings.limit)
-    const forgotten = overdue.filter((job) => Date.parse(job.dueAt) + settings.graceMs <= deps.now())
+    const forgotten = await deps.attempts.overdue(settings.limit, settings.graceMs)
     if (forgotten.length === 0) return
     const left = await deps.queue.add(forgotten)
     swept.inc(forgotten.length - left)

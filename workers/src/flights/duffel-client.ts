@@ -15,7 +15,10 @@ export interface DuffelSettings {
 }
 
 /** The parts of the library that are used; a test may stand in for them. */
-export type DuffelApi = Pick<Duffel, 'offerRequests' | 'offers' | 'orders' | 'payments' | 'orderCancellations'>
+export type DuffelApi = Pick<
+  Duffel,
+  'airlines' | 'offerRequests' | 'offers' | 'orders' | 'payments' | 'orderCancellations'
+>
 
 export interface DuffelCall<T> {
   kind: DuffelCallKind
@@ -64,6 +67,16 @@ export function createDuffelClient(api: DuffelApi, guard: Guard, now: () => numb
   function respectLimit(headers: unknown): void {
     const pauseMs = pauseAfter(headers, now())
     if (pauseMs > 0) guard.pause(Math.min(pauseMs, 60_000))
+  }
+}
+
+/** Whether Duffel answers at all and takes our token. Outside every guard; it reads something small that is no order. */
+export async function duffelIsHealthy(api: DuffelApi, timeoutMs: number): Promise<boolean> {
+  try {
+    return (await withDeadline(api.airlines.list({ limit: 1 }), timeoutMs)) !== 'timeout'
+  } catch (error) {
+    const answer = readFailure(error, 0)
+    return answer.kind === 'refused' && answer.code !== 'supplier-unauthorized'
   }
 }
 

@@ -16,8 +16,8 @@ export interface Attempts {
   start(request: StartAttempt): Promise<StartAttemptAnswer>
   recordBalance(request: RecordBalance): Promise<StartAttemptAnswer>
   report(report: ReportOutcome): Promise<void>
-  /** Open steps that are due, oldest first; at most `limit`. */
-  overdue(limit: number): Promise<StepJob[]>
+  /** Open steps that fell due longer than graceMs ago, oldest first, with a share for each tenant and step; at most `limit`. */
+  overdue(limit: number, graceMs: number): Promise<StepJob[]>
 }
 
 const overdueSchema = z.object({ steps: z.array(stepJobSchema) })
@@ -32,7 +32,8 @@ export function createAttempts(commandApi: ServiceClient): Attempts {
     report: async (report) => {
       await ask('report', report)
     },
-    overdue: async (limit) => overdueSchema.parse(await commandApi.get(`/internal/steps/overdue?limit=${limit}`)).steps,
+    overdue: async (limit, graceMs) =>
+      overdueSchema.parse(await commandApi.get(`/internal/steps/overdue?limit=${limit}&graceMs=${graceMs}`)).steps,
   }
 }
 

@@ -11,7 +11,7 @@
 
 export type CallAnswer<T> =
   | { kind: 'succeeded'; value: T }
-  | { kind: 'accepted' }
+  | { kind: 'accepted'; result?: Record<string, unknown> }
   | { kind: 'refused'; code: string; result?: Record<string, unknown> }
   | NotDone
   | { kind: 'unknown'; code: 'timeout' | 'connection-cut' | 'server-error' }

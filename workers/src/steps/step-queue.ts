@@ -82,6 +82,7 @@ export function createStepQueue(
 
   return {
     add: async (jobs) => {
+      if (jobs.length === 0) return 0
       const accepted: StepJob[] = []
       for (const [key, group] of Map.groupBy(jobs, keyOf)) {
         const placed = await takePlaces(key, group)
@@ -100,6 +101,7 @@ export function createStepQueue(
       return jobs.length - accepted.length
     },
     remove: async (attempts) => {
+      if (attempts.length === 0) return
       await queue.remove(attempts.map(jobIdOf))
       await freePlaces(attempts)
     },

@@ -1,0 +1,179 @@
+/**
+ * The adapter against the stand-in that speaks CoffeeChain's wire format, faults included.
+ * Seen failing: with the check of `amount_deducted` taken out of coffeechain.ts the implausible answer passes as a success;
+ * with the sign check taken out the stand-in credits a negative deduction; with requestPartner waiting for `end` only,
+ * the cut connection hangs.
+ */
+import { randomUUID } from 'node:crypto'
+import { createLogger } from '@portolan/infra/log.ts'
+import { createRedis, redisIsReady } from '@portolan/infra/redis.ts'
+import { expect } from 'chai'
+import { createGuard } from '../steps/guard.ts'
+import { type Sandbox, startSandbox } from '../testing/sandbox.ts'
+import { coffeeChainIsHealthy, createCoffeeChain } from './coffeechain.ts'
+import type { Partner, PartnerCall } from './partner.ts'
+import { createThrottle } from './throttle.ts'
+
+const guardOptions = { concurrency: 10, queueMax: 100, failuresToOpen: 1_000, halfOpenAfterMs: 100 }
+const key = 'test_cc_api_key_12345'
+const memberId = 'CC1234567'
+const soon = (mockError?: string): PartnerCall => ({ sendBeforeMs: Date.now() + 5_000, mockError })
+const deduction = { memberId, amount: 500, referenceId: 'bkg_1:deduct:1', description: 'Flight' }
+
+describe('the CoffeeChain adapter', () => {
+  let sandbox: Sandbox
+  let partner: Partner
+
+  function connect(options: Partial<Parameters<typeof createCoffeeChain>[0]> = {}): Partner {
+    const account = { baseUrl: sandbox.url, apiKey: key, timeoutMs: 300, forwardsMockErrors: true, ...options }
+    return createCoffeeChain(account, createGuard(guardOptions, Date.now), Date.now)
+  }
+
+  before(async () => {
+    sandbox = await startSandbox('coffeechain', { SANDBOX_API_TIMEOUT_SECONDS: '1' })
+  })
+  beforeEach(async () => {
+    await sandbox.reset()
+    partner = connect()
+  })
+  after(() => sandbox.process.stop())
+
+  it('reads, deducts and gives back', async () => {
+    expect(await partner.balance(memberId, soon())).to.deep.equal({
+      kind: 'succeeded',
+      value: { balance: 150_000, currency: 'stars', status: 'active' },
+    })
+    const deducted = await partner.deduct(deduction, soon())
+    if (deducted.kind !== 'succeeded') throw new Error(deducted.kind)
+    expect(deducted.value.balanceAfter).to.equal(149_500)
+    const refund = { memberId, transactionId: deducted.value.transactionId, amount: 500, reason: 'cancelled' }
+    const refunded = await partner.refund(refund, soon())
+    expect(refunded.kind === 'succeeded' && refunded.value.refundId).to.match(/^ref_/)
+    expect(await partner.refund({ ...refund, transactionId: 'txn_000000000000' }, soon())).to.include({
+      kind: 'refused',
+      code: 'transaction-not-found',
+    })
+  })
+
+  it('asks whether an approval is required', async () => {
+    const check = (amount: number, mockError?: string) =>
+      partner.checkApproval({ memberId, amount, bookingReference: 'bkg_1' }, soon(mockError))
+    expect(await check(50_000)).to.deep.equal({ kind: 'succeeded', value: { approvalRequired: false } })
+    expect(await check(50_001)).to.deep.equal({ kind: 'succeeded', value: { approvalRequired: true } })
+    expect(await check(1, 'approval-required')).to.deep.equal({ kind: 'succeeded', value: { approvalRequired: true } })
+  })
+
+  it('never sends an amount that the partner would credit', async () => {
+    for (const amount of [-500, 0, 1.5, Number.NaN]) {
+      expect(await partner.deduct({ ...deduction, amount }, soon())).to.include({ code: 'invalid-amount' })
+    }
+    expect((await sandbox.counters()).calls).to.deep.equal({})
+  })
+
+  it('is refused what cannot be, and says why', async () => {
+    expect(await partner.deduct({ ...deduction, amount: 150_001 }, soon())).to.deep.include({
+      kind: 'refused',
+      code: 'insufficient-balance',
+      result: { partnerStatus: 400, available: 150_000 },
+    })
+    expect(await partner.balance('CC9999999', soon())).to.include({ code: 'member-not-found' })
+    expect(await connect({ apiKey: 'wrong' }).balance(memberId, soon())).to.include({ code: 'unauthorized' })
+  })
+
+  it('does not know what became of a deduction without a proper answer', async () => {
+    const cases: [Record<string, unknown>, string][] = [
+      [{ effect: 'perform', answer: 'hang' }, 'timeout'],
+      [{ effect: 'skip', answer: 'hang' }, 'timeout'],
+      [{ effect: 'perform', answer: 'reset' }, 'connection-cut'],
+      [{ effect: 'perform', answer: { status: 500 } }, 'server-error'],
+      [{ effect: 'skip', answer: { status: 502, body: '<html>' } }, 'server-error'],
+      [{ effect: 'perform', answer: { status: 200, body: 'not json' } }, 'server-error'],
+      [
+        {
+          effect: 'skip',
+          answer: { status: 200, body: { transaction_id: 't', amount_deducted: 5, remaining_balance: 1 } },
+        },
+        'server-error',
+      ],
+    ]
+    for (const [rule, code] of cases) {
+      await sandbox.fault({ operation: 'deduct', times: 1, ...rule })
+      expect(await partner.deduct(deduction, soon()), JSON.stringify(rule)).to.deep.equal({ kind: 'unknown', code })
+    }
+  })
+
+  it('knows that nothing happened when the partner is away', async () => {
+    await sandbox.fault({
+      operation: 'deduct',
+      times: 1,
+      effect: 'skip',
+      answer: { status: 503, headers: { 'retry-after': '2' } },
+    })
+    expect(await partner.deduct(deduction, soon())).to.deep.equal({
+      kind: 'not-done',
+      code: 'partner-unavailable',
+      retryAfterMs: 2_000,
+    })
+    const nobody = connect({ baseUrl: 'http://127.0.0.1:1' })
+    expect(await nobody.deduct(deduction, soon())).to.include({ kind: 'not-done', code: 'partner-unavailable' })
+  })
+
+  it('forwards X-Mock-Error to the calls it is meant for, under TEST_MODE only', async () => {
+    expect(await partner.balance(memberId, soon('insufficient-balance'))).to.include({ kind: 'succeeded' })
+    expect(await partner.deduct(deduction, soon('insufficient-balance'))).to.deep.include({
+      code: 'insufficient-balance',
+      result: { partnerStatus: 400, available: 1_000 },
+    })
+    expect(await partner.balance(memberId, soon('true'))).to.include({ kind: 'not-done' })
+    expect(await partner.balance(memberId, soon('auth-failed'))).to.include({ code: 'unauthorized' })
+    const inert = connect({ forwardsMockErrors: false })
+    expect(await inert.deduct(deduction, soon('insufficient-balance'))).to.include({ kind: 'succeeded' })
+  })
+
+  it('probes health outside the guard', async () => {
+    expect(await coffeeChainIsHealthy(sandbox.url, 300)).to.equal(true)
+    expect(await coffeeChainIsHealthy('http://127.0.0.1:1', 300)).to.equal(false)
+  })
+})
+
+describe('a throttle shared over Redis', () => {
+  const logger = createLogger({ process: 'test', level: 'error' })
+  const redis = createRedis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', 'command', logger)
+  const key = `test-${randomUUID()}:throttle`
+  const options = { key, limit: 5, windowMs: 400 }
+
+  before(() => redisIsReady(redis, 2_000))
+  afterEach(() => redis.del(key))
+  after(() => redis.disconnect())
+
+  it('lets no window hold more turns than the limit, whoever takes them', async () => {
+    const processes = [createThrottle(redis, options, randomUUID), createThrottle(redis, options, randomUUID)]
+    const turns: number[] = []
+    await Promise.all(
+      Array.from({ length: 14 }, async (_, index) => {
+        expect(await processes[index % 2]?.take(5_000)).to.equal(0)
+        turns.push(Date.now())
+      }),
+    )
+    turns.sort((a, b) => a - b)
+    for (const [index, turn] of turns.entries()) {
+      const sixth = turns[index + 5]
+      // A timer may fire a little late, so the distance seen may be shorter by that much.
+      if (sixth !== undefined) expect(sixth - turn).to.be.at.least(options.windowMs - 30)
+    }
+  })
+
+  it('refuses a turn that is further away than the caller would wait, and takes none', async () => {
+    const throttle = createThrottle(redis, options, randomUUID)
+    for (let i = 0; i < 5; i++) await throttle.take(0)
+    expect(await throttle.take(50)).to.be.within(300, 400)
+    expect(await redis.zcard(key)).to.equal(5)
+  })
+
+  it('keeps to the limit by itself while Redis is away', async () => {
+    const away = { eval: () => Promise.reject(new Error('away')) }
+    const throttle = createThrottle(away, options, randomUUID)
+    for (let i = 0; i < 5; i++) expect(await throttle.take(0)).to.equal(0)
+    expect(await throttle.take(10)).to.be.above(300)
+  })
+})
