@@ -53,7 +53,21 @@ export function loadConfig<S extends z.ZodObject>(
   }
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
-  throw new ConfigError(parsed.error.issues.map((issue) => sentence(issue, names, values)))
+  const { issues } = parsed.error
+  const all = [...issues, ...hiddenIssues(schema, values, issues)]
+  throw new ConfigError(all.map((issue) => sentence(issue, names, values)))
+}
+
+/** Some of zod's types (flags, transforms) end the parse when they fail, so that no pair is compared: ask again without them. */
+function hiddenIssues(
+  schema: z.ZodObject,
+  values: Readonly<Record<string, string | undefined>>,
+  found: readonly z.core.$ZodIssue[],
+): z.core.$ZodIssue[] {
+  const wrong = new Set(found.map(({ path }) => String(path[0])))
+  const others = Object.entries(values).filter(([field]) => !wrong.has(field))
+  const again = schema.safeParse(Object.fromEntries(others))
+  return (again.error?.issues ?? []).filter(({ path }) => !wrong.has(String(path[0])))
 }
 
 /** For `refine(…, { when })`: run the comparison of these fields even when other fields have problems. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { parseInput } from '@portolan/infra/http/problem.ts'
 import type { ConsumeLimit } from '@portolan/infra/http/rate-limit.ts'
-import { contextOf } from '@portolan/infra/http/server.ts'
+import { contextOf, jsonBody } from '@portolan/infra/http/server.ts'
 import type { Logger } from '@portolan/infra/log.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import {
@@ -21,6 +21,7 @@ import type { Session, StaffSessions } from './sessions.ts'
 /** Attempts per minute, right or wrong: per account against guessing from many addresses, per address against trying many accounts. */
 const ATTEMPTS_PER_ACCOUNT = 10
 const ATTEMPTS_PER_ADDRESS = 30
+const BODY_LIMIT_BYTES = 10_000
 
 export interface StaffRouteDeps {
   sessions: StaffSessions
@@ -33,6 +34,7 @@ export interface StaffRouteDeps {
 /** Rejects: validation-error, unauthorized (one wording for every reason), rate-limit. */
 export function createStaffRoutes({ sessions, ring, consumeLimit, logger }: StaffRouteDeps): Router {
   const routes = Router()
+  routes.use('/api/v1/staff/auth', jsonBody(BODY_LIMIT_BYTES))
 
   routes.post('/api/v1/staff/auth/login', async (req, res) => {
     const { email, password } = parseInput(loginRequestSchema, req.body)

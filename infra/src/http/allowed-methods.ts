@@ -2,9 +2,8 @@
 import type { Express } from 'express'
 
 interface Layer {
-  match(path: string): boolean
-  /** What the last match consumed of the path. */
-  path?: string
+  /** What it consumes of a path; false when it does not match. */
+  match(path: string): false | { path: string }
   route?: { methods: Record<string, boolean | undefined> }
   handle?: { stack?: Layer[] }
 }
@@ -18,13 +17,14 @@ export function allowedMethods(app: Express, path: string): string[] {
 
 function methodsIn(stack: readonly Layer[], path: string): string[] {
   return stack.flatMap((layer) => {
-    if (!layer.match(path)) return []
+    const matched = layer.match(path)
+    if (!matched) return []
     if (layer.route) {
       const methods = Object.keys(layer.route.methods).filter((method) => method !== '_all')
       return methods.map((method) => method.toUpperCase())
     }
     if (!layer.handle?.stack) return []
-    const rest = path.slice(layer.path?.replace(/\/$/, '').length ?? 0)
+    const rest = path.slice(matched.path.replace(/\/$/, '').length)
     return methodsIn(layer.handle.stack, rest.startsWith('/') ? rest : `/${rest}`)
   })
 }

@@ -103,7 +103,7 @@ export function problemHandler(deps: {
     if (allow.length === 0) throw new Rejection('not-found', `There is nothing at ${req.path}`)
     throw new Rejection('method-not-allowed', `${req.method} is not possible here`, { allow })
   }
-  const answerProblem: ErrorRequestHandler = (error, req, res, next) => {
+  const answerProblem: ErrorRequestHandler = (error, req, res, _next) => {
     const rejection = asRejection(error)
     const { correlationId } = contextOf(res)
     const fields = { correlationId, tenantId: res.locals.tenantId, method: req.method, code: rejection.code }
@@ -112,7 +112,8 @@ export function problemHandler(deps: {
     } else {
       deps.logger.info('request refused', { ...fields, detail: rejection.detail })
     }
-    if (res.headersSent) return next(error) // too late for an answer: express cuts the connection
+    // Too late for an answer: cut, so that the client does not take half of one for the whole.
+    if (res.headersSent) return void res.destroy()
     const path = req.originalUrl.split('?', 1)[0] ?? req.path
     const serialize = prefixes.find(([prefix]) => path.startsWith(prefix))?.[1] ?? problemDocument
     const problem = problemOf(rejection, path, correlationId)

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createKafka, type KafkaPort } from '../kafka.ts'
 import type { Logger } from '../log.ts'
+import { createRecordingLogger } from './recording-logger.ts'
 
 export interface TestTopics {
   /** KAFKA_TOPIC_PREFIX of this file. */
@@ -15,16 +16,8 @@ export interface TestTopics {
   drop(): Promise<void>
 }
 
-const silent: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  child: () => silent,
-}
-
 /** Reserves a prefix on the broker of KAFKA_BROKERS (default: the project's own). Call `drop` in the file's `after`. */
-export function testTopics(logger: Logger = silent): TestTopics {
+export function testTopics(logger: Logger = createRecordingLogger()): TestTopics {
   const prefix = `test-${process.pid}-${randomBytes(3).toString('hex')}.`
   const brokers = (process.env.KAFKA_BROKERS ?? '127.0.0.1:19092').split(',')
   const kafka = createKafka({ brokers, clientId: `${prefix}tests` }, logger)
