@@ -2,8 +2,8 @@
 import { problemDocument, problemHandler } from '@portolan/infra/http/problem.ts'
 import { type AppDeps, createApp, jsonBody } from '@portolan/infra/http/server.ts'
 import { requireService } from '@portolan/infra/http/service-auth.ts'
+import { serializeLoyaltyProblem } from '@portolan/schemas/bookings/views.ts'
 import type { Express, RequestHandler, Router } from 'express'
-import { loyaltyProblems } from './loyalty-problems.ts'
 
 export interface CommandApiParts {
   http: Omit<AppDeps, 'bodyLimit'>
@@ -40,7 +40,7 @@ export function createCommandApi(parts: CommandApiParts): Express {
   app.use(
     ...problemHandler({
       logger: parts.http.logger,
-      serializers: { '/api/v1/': loyaltyProblems, '/api/v1/staff/': problemDocument },
+      serializers: { '/api/v1/': serializeLoyaltyProblem, '/api/v1/staff/': problemDocument },
     }),
   )
   return app

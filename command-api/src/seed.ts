@@ -28,6 +28,7 @@ const furtherTenantsSchema = z.array(
     /** Default: the demo tenant's. */
     partnerApiKey: z.string().min(1).optional(),
     requestsPerMinute: z.int().positive().optional(),
+    partnerRequestsPerMinute: z.int().positive().optional(),
     approvalThreshold: z.int().nullable().optional(),
   }),
 )

@@ -9,6 +9,8 @@ export interface CoffeechainTenant {
   /** Default: CoffeeChain's `CC` and seven digits. */
   memberIdPattern?: string
   requestsPerMinute?: number
+  /** What the adapter allows itself towards the partner. Default: what CoffeeChain documents. */
+  partnerRequestsPerMinute?: number
   /** Null: nothing needs approval. */
   approvalThreshold?: number | null
 }
@@ -33,7 +35,7 @@ export function coffeechainSettings(tenant: CoffeechainTenant): TenantSettings {
     partner: {
       baseUrl: tenant.partnerBaseUrl,
       // What the partner documents; it does not enforce it, so the adapter must.
-      requestsPerMinute: 100,
+      requestsPerMinute: tenant.partnerRequestsPerMinute ?? 100,
       resetBalances: RESET_BALANCES,
     },
   }

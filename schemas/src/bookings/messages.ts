@@ -156,7 +156,15 @@ export const bookingEvents = {
     at: data.at,
   })),
   /** 202: the supplier took the order and will say later. The call is never repeated. */
-  SupplierAccepted: event(z.object({ step: z.string(), pollUntil: instantSchema, at: instantSchema })),
+  SupplierAccepted: event(
+    z.object({
+      step: z.string(),
+      /** Where the supplier named the order already; without it the order is found by its metadata. */
+      orderId: z.string().optional(),
+      pollUntil: instantSchema,
+      at: instantSchema,
+    }),
+  ),
   OutcomeUnknown: event(z.object({ ...inUnknown, code: z.string(), reconcileUntil: instantSchema, at: instantSchema })),
   OutcomeEstablished: event(
     z.object({

@@ -52,5 +52,8 @@ export const stepResults = {
   'reconcile-movement': z.object({ balance: z.int(), readAt: instantSchema }),
 } as const
 
+/** Result of an accepted order, where the supplier named it already. */
+export const acceptedOrderSchema = z.object({ orderId: z.string() })
+
 /** Result of a refused deduction with code insufficient-balance. */
 export const insufficientBalanceSchema = z.object({ available: z.int() })
