@@ -422,5 +422,9 @@ async function failure(promise: Promise<unknown>): Promise<string> {
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 2000
-  while (!(await condition())) if (Date.now() > deadline) throw new Error('condition not met within 2 s')
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error('condition not met within 2 s')
+    // Gives the servers in this process a turn.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
 }
