@@ -194,12 +194,16 @@ function unavailable(step: string): FailureReason {
   return step === 'deduct' ? 'partner-unavailable' : 'supplier-unavailable'
 }
 
-/** Reads keep their own rhythm; calls that failed pause 0.5 s, 1 s, 2 s … up to a minute. */
+/**
+ * Reconciling reads keep their rhythm; polls, which webhooks hasten, grow rarer up to twentyfold, so that hours of waiting leave few
+ * events; calls that failed pause 0.5 s, 1 s, 2 s … up to a minute.
+ */
 function pauseMs(at: At): number {
   const { times } = at.settings
-  if (at.open.step === 'poll-order') return times.pollEveryMs
+  const doubled = 2 ** Math.min(at.open.attempt - 1, 7)
+  if (at.open.step === 'poll-order') return times.pollEveryMs * Math.min(20, doubled)
   if (isRead(at.open.step)) return times.reconcileEveryMs
-  return Math.min(60_000, 500 * 2 ** Math.min(at.open.attempt - 1, 7))
+  return Math.min(60_000, 500 * doubled)
 }
 
 function becameUnknown(at: At, code: string): Decision {
@@ -249,7 +253,8 @@ function movementRead(at: At, read: { balance: number; readAt: string }): Decisi
   if (!unknown) return facts(ended(at, 'succeeded', null, null))
   const subject = { ...at, open: { ...open, step: unknown.step, attempt: unknown.attempt } }
   const inconclusive = facts(ended(at, 'succeeded', 'inconclusive', null), operatorNeeded(at, 'inconclusive-balance'))
-  if (!account.open) return inconclusive
+  const mayHaveReset = settings.resetBalance !== undefined && read.readAt > unknown.reconcileUntil
+  if (!account.open || mayHaveReset) return inconclusive
   switch (judgeBalance(account.open, read.balance, settings.resetBalance, isSettled(at))) {
     case 'happened':
       return established(
