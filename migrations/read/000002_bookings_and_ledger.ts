@@ -78,13 +78,17 @@ const ledger = `
     amount bigint not null,
     kind text not null,
     booking_id text not null,
+    -- Null for supplier penalties, which no member bears.
+    member_id text,
     at timestamptz not null,
     constraint ledger_lines_pkey primary key (tenant_id, stream, stream_version, line)
   );
-  -- One account's lines, newest first.
-  create index ledger_lines_by_account on ledger_1.ledger_lines (tenant_id, account, at desc);
   -- Staff's newest lines over all tenants.
-  create index ledger_lines_by_time on ledger_1.ledger_lines (at desc);
+  create index ledger_lines_by_time on ledger_1.ledger_lines (at desc, tenant_id desc, stream desc, stream_version desc, line desc);
+  -- What a member's account went through.
+  create index ledger_lines_by_member on ledger_1.ledger_lines (tenant_id, member_id, at desc);
+  -- What a booking moved.
+  create index ledger_lines_by_booking on ledger_1.ledger_lines (tenant_id, booking_id);
 
   -- Sums of the lines. One row per partition of the log, because a programme's account is touched by all of them and a
   -- shared row would make their transactions queue up behind each other; the balance is the sum of the rows.

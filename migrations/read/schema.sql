@@ -242,6 +242,7 @@ CREATE TABLE ledger_1.ledger_lines (
     amount bigint NOT NULL,
     kind text NOT NULL,
     booking_id text NOT NULL,
+    member_id text,
     at timestamp with time zone NOT NULL
 );
 
@@ -371,6 +372,7 @@ CREATE VIEW read_models.ledger_lines WITH (security_invoker='true') AS
     ledger_lines.amount,
     ledger_lines.kind,
     ledger_lines.booking_id,
+    ledger_lines.member_id,
     ledger_lines.at
    FROM ledger_1.ledger_lines;
 
@@ -455,16 +457,22 @@ CREATE INDEX booking_list_by_tenant ON booking_list_1.booking_list USING btree (
 CREATE INDEX booking_list_by_time ON booking_list_1.booking_list USING btree (created_at DESC, tenant_id DESC, booking_id DESC);
 
 --
--- Name: ledger_lines_by_account; Type: INDEX; Schema: ledger_1; Owner: -
+-- Name: ledger_lines_by_booking; Type: INDEX; Schema: ledger_1; Owner: -
 --
 
-CREATE INDEX ledger_lines_by_account ON ledger_1.ledger_lines USING btree (tenant_id, account, at DESC);
+CREATE INDEX ledger_lines_by_booking ON ledger_1.ledger_lines USING btree (tenant_id, booking_id);
+
+--
+-- Name: ledger_lines_by_member; Type: INDEX; Schema: ledger_1; Owner: -
+--
+
+CREATE INDEX ledger_lines_by_member ON ledger_1.ledger_lines USING btree (tenant_id, member_id, at DESC);
 
 --
 -- Name: ledger_lines_by_time; Type: INDEX; Schema: ledger_1; Owner: -
 --
 
-CREATE INDEX ledger_lines_by_time ON ledger_1.ledger_lines USING btree (at DESC);
+CREATE INDEX ledger_lines_by_time ON ledger_1.ledger_lines USING btree (at DESC, tenant_id DESC, stream DESC, stream_version DESC, line DESC);
 
 --
 -- Name: projection_versions_one_live; Type: INDEX; Schema: public; Owner: -

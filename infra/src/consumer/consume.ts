@@ -21,6 +21,7 @@
  *   await consumer.stop()      // after the batch at hand
  */
 import assert from 'node:assert/strict'
+import { setTimeout } from 'node:timers/promises'
 import type { TopicName } from '@portolan/schemas/topics.ts'
 import type { KafkaConsumer, KafkaPort, RecordBatch, StartOffset, TopicPartition } from '../kafka.ts'
 import type { Logger } from '../log.ts'
@@ -316,22 +317,13 @@ export function consume(
     stop: async () => {
       stopping.abort()
       await consumer.stop()
+      metrics.forgetPartitions()
     },
   }
 }
 
-const keyOf = ({ topic, partition }: Partition): string => `${topic}/${partition}`
+/** Resolves after the delay, or at once when the consumer is stopped. */
+const sleep = (delayMs: number, signal: AbortSignal): Promise<void> =>
+  setTimeout(delayMs, undefined, { signal }).catch(() => undefined)
 
-/** Resolves after the delay, or at once when the signal aborts. */
-async function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || delayMs === 0) return
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, delayMs)
-    signal.addEventListener('abort', done)
-  })
-}
+const keyOf = ({ topic, partition }: Partition): string => `${topic}/${partition}`
