@@ -54,9 +54,9 @@ describe('a call between our processes', () => {
     ['another token', 'a-service-token-of-thieves'],
     ['a token that begins alike', `${TOKEN}x`],
   ]) {
-    it(`is refused with ${title}`, async () => {
+    it(`with ${title} is refused, and that is our fault, not the caller's`, async () => {
       const failure = await failureOf(clientOf(token).get('/internal/nothing'))
-      expect(failure).to.be.instanceOf(Rejection).with.property('code', 'unauthorized')
+      expect(failure).to.be.instanceOf(ServiceFault).that.includes({ kind: 'answer', status: 401 })
     })
   }
 

@@ -3,6 +3,7 @@
  * knows what may be repeated).
  */
 import { type ProblemCode, problemCodes, Rejection } from '@portolan/schemas/errors.ts'
+import { SERVICE_REALM } from './service-auth.ts'
 
 /** Another of our processes could not be asked, or answered with something that is not ours to explain to a client. */
 export class ServiceFault extends Error {
@@ -85,7 +86,10 @@ function parseJson(text: string): unknown {
 const unexpected = (method: string, path: string, status: number) =>
   new ServiceFault('answer', `${method} ${path}: unexpected answer ${status}`, { status })
 
-/** A problem document of ours, back as the Rejection it was made from. A fault (500) of the other side stays a fault. */
+/**
+ * A problem document of ours, back as the Rejection it was made from. A fault (500) of the other side stays a fault, and
+ * so does the refusal of our own service token: it says nothing about the caller we asked for.
+ */
 function asRejection(status: number, answer: unknown): Rejection | null {
   if (status === 500 || typeof answer !== 'object' || answer === null) return null
   const {
@@ -98,5 +102,6 @@ function asRejection(status: number, answer: unknown): Rejection | null {
     ...members
   } = answer as Record<string, unknown>
   if (typeof code !== 'string' || !Object.hasOwn(problemCodes, code) || typeof detail !== 'string') return null
+  if (members.realm === SERVICE_REALM) return null
   return new Rejection(code as ProblemCode, detail, members)
 }
