@@ -13,7 +13,8 @@ export interface FaultRule {
 export interface SandboxControl {
   process: StartedProcess
   url: string
-  counters(): Promise<Record<string, { calls: number; effects: number }>>
+  /** By operation: how often it was called, and how often it took effect. */
+  counters(): Promise<{ calls: Record<string, number>; effects: Record<string, number> }>
   setFaults(rules: FaultRule[]): Promise<void>
   clearFaults(): Promise<void>
   state(): Promise<Record<string, unknown>>
@@ -36,16 +37,16 @@ export function createSandboxControl(process: StartedProcess): SandboxControl {
   return {
     process,
     url: process.url,
-    counters: async () => (await call('GET', 'counters')) as Record<string, { calls: number; effects: number }>,
+    counters: async () => (await call('GET', 'counters')) as Awaited<ReturnType<SandboxControl['counters']>>,
     setFaults: async (rules) => void (await call('POST', 'faults', { rules })),
     clearFaults: async () => void (await call('DELETE', 'faults')),
     state: async () => (await call('GET', 'state')) as Record<string, unknown>,
     addMember: async (memberId, balance) => void (await call('POST', 'members', { member_id: memberId, balance })),
     async balance(memberId) {
-      const { members } = (await call('GET', 'state')) as { members: Record<string, { balance: number }> }
-      const member = members[memberId]
-      if (!member) throw new Error(`the partner does not know ${memberId}`)
-      return member.balance
+      const { balances } = (await call('GET', `state?memberId=${memberId}`)) as { balances: Record<string, number> }
+      const balance = balances[memberId]
+      if (balance === undefined) throw new Error(`the partner does not know ${memberId}`)
+      return balance
     },
   }
 }
