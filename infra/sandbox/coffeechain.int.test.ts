@@ -399,11 +399,11 @@ describe('The CoffeeChain stand-in', () => {
     })
   })
 
-  it('shows balances, transactions and calls, of one member when asked', async () => {
+  it('shows members, transactions and calls, of one member when asked', async () => {
     await deduct('CC1234567', 10)
     await deduct('CC2222222', 20)
     const { body } = await call('GET', '/_sandbox/state?memberId=CC2222222')
-    expect(body.balances).to.deep.equal({ CC2222222: 44980 })
+    expect(body.members).to.deep.equal({ CC2222222: { balance: 44980, tier: 'silver', status: 'active' } })
     expect(body.transactions).to.have.lengthOf(1)
     expect(body.transactions[0]).to.include({ type: 'deduct', amount: 20, reference_id: 'r1' })
     const { calls } = (await call('GET', '/_sandbox/calls')).body

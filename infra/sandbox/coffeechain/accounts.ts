@@ -107,10 +107,12 @@ export function createAccounts(now: () => number) {
       added.clear()
       resetHourly()
     },
-    /** Balances and transactions, of one member or of all (null). */
+    /** Members and transactions, of one member or of all (null). */
     state: (memberId: string | null) => ({
-      balances: Object.fromEntries(
-        [...members].filter(([id]) => memberId === null || id === memberId).map(([id, { stars }]) => [id, stars]),
+      members: Object.fromEntries(
+        [...members]
+          .filter(([id]) => memberId === null || id === memberId)
+          .map(([id, { stars, tier, status }]) => [id, { balance: stars, tier, status }]),
       ),
       transactions: transactions.filter((entry) => memberId === null || entry.member_id === memberId),
       last_reset_at: new Date(lastResetAt).toISOString(),
