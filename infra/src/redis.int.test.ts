@@ -1,4 +1,4 @@
-// Sabotage seen to fail: leaving the offline queue on (the command waited for Redis instead of failing).
+// Sabotage seen to fail: giving the command connection the options of a blocking one (it waited for Redis).
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
 import { createRateLimiter } from './http/rate-limit.ts'
