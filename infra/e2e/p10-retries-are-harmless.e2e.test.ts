@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import pg from 'pg'
-import { startSystem, type System } from './system.ts'
+import { type System, startSystem } from './system.ts'
 
 describe('P10: one idempotency key', function () {
   this.timeout(60_000)

@@ -8,6 +8,8 @@ export interface FaultRule {
   effect: 'perform' | 'skip'
   answer?: { status: number; body?: unknown; headers?: Record<string, string> } | 'hang' | 'reset'
   delayMs?: number
+  /** Before the effect, which happens even when the caller has gone away meanwhile. */
+  effectDelayMs?: number
 }
 
 export interface SandboxControl {
@@ -43,10 +45,12 @@ export function createSandboxControl(process: StartedProcess): SandboxControl {
     state: async () => (await call('GET', 'state')) as Record<string, unknown>,
     addMember: async (memberId, balance) => void (await call('POST', 'members', { member_id: memberId, balance })),
     async balance(memberId) {
-      const { balances } = (await call('GET', `state?memberId=${memberId}`)) as { balances: Record<string, number> }
-      const balance = balances[memberId]
-      if (balance === undefined) throw new Error(`the partner does not know ${memberId}`)
-      return balance
+      const { members } = (await call('GET', `state?memberId=${memberId}`)) as {
+        members: Record<string, { balance: number }>
+      }
+      const member = members[memberId]
+      if (!member) throw new Error(`the partner does not know ${memberId}`)
+      return member.balance
     },
   }
 }
