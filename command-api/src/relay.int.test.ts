@@ -1,0 +1,273 @@
+import type { KafkaRecord } from '@portolan/infra/kafka.ts'
+import { type TestTopics, testTopics } from '@portolan/infra/testing/topics.ts'
+import { eventEnvelopeSchema } from '@portolan/schemas/envelope.ts'
+import { topics } from '@portolan/schemas/topics.ts'
+import { expect } from 'chai'
+import { added, contextOf, counterType, createStoreFixture } from './event-store/store-fixture.ts'
+import { relayConfigSchema, start } from './relay.ts'
+
+type Fixture = Awaited<ReturnType<typeof createStoreFixture>>
+
+const until = async (isTrue: () => unknown, what: string, withinMs = 20_000) => {
+  const deadline = Date.now() + withinMs
+  while (!(await isTrue())) {
+    if (Date.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+}
+
+describe('the relay', () => {
+  let fixture: Fixture
+  let store: Awaited<ReturnType<Fixture['open']>>
+  let kafka: TestTopics
+  let relays: Awaited<ReturnType<typeof start>>[] = []
+  let nextId = 0
+
+  beforeEach(async () => {
+    fixture = await createStoreFixture()
+    store = await fixture.open({ topics: [topics.bookings], partitions: 3 })
+    kafka = testTopics()
+  })
+  afterEach(async () => {
+    for (const relay of relays) await relay.stop()
+    relays = []
+    await fixture.close()
+    await kafka.drop()
+  })
+
+  const startRelay = async () => {
+    const config = relayConfigSchema.parse({
+      logLevel: 'error',
+      httpHost: '127.0.0.1',
+      port: 0,
+      writeDatabaseUrl: fixture.database.url,
+      kafkaBrokers: kafka.brokers.join(','),
+      kafkaTopicPrefix: kafka.prefix,
+      pollMs: 100,
+      leaseMs: 1000,
+    })
+    const relay = await start(config, { logger: silent })
+    relays.push(relay)
+    return relay
+  }
+  const commit = (events: number, streams = 1) =>
+    Promise.all(
+      Array.from({ length: streams }, () =>
+        store.handle({
+          context: contextOf(),
+          streams: { counter: { type: counterType, stream: `counter-${++nextId}`, isNew: true } },
+          decide: () => ({ events: { counter: Array.from({ length: events }, () => added()) } }),
+        }),
+      ),
+    )
+  const heads = async (): Promise<number[]> =>
+    (await fixture.admin.query('select position from log_heads order by partition')).rows.map((row) => row.position)
+  const partOf = async (url: string, part: 'log' | 'connections') => {
+    const answer = (await (await fetch(`${url}/health/ready`)).json()) as { parts: Record<string, boolean> }
+    return answer.parts[part]
+  }
+  const topicName = () => `${kafka.prefix}${topics.bookings}`
+  const sentCount = async () => {
+    const offsets = await kafka.kafka.topicOffsets(topicName()).catch(() => [])
+    return offsets.reduce((sum, { high }) => sum + high, 0)
+  }
+  const isVerified = async () =>
+    (await fixture.admin.query('select from log_verifications where incarnation = log_incarnation()')).rowCount === 3
+
+  /** Everything Kafka holds, by partition in offset order, once it is at least `count` records. */
+  async function readAll(count: number): Promise<KafkaRecord[][]> {
+    const found: KafkaRecord[][] = [[], [], []]
+    const consumer = kafka.kafka.createConsumer({
+      groupId: `${kafka.prefix}reader-${++nextId}`,
+      topics: [topicName()],
+      eachBatch: async ({ partition, records }) => {
+        found[partition]?.push(...records)
+      },
+    })
+    await consumer.start()
+    await until(() => found.flat().length >= count, `${count} records in Kafka`)
+    await consumer.stop()
+    return found
+  }
+  const positionsOf = (records: readonly KafkaRecord[]) => records.map(({ headers }) => Number(headers.position))
+  const upTo = (head: number) => Array.from({ length: head }, (_, index) => index + 1)
+
+  it('creates the topics as recorded and sends every committed event once, in position order', async () => {
+    await commit(2, 20)
+    await startRelay()
+    await commit(1, 20)
+    const found = await readAll(60)
+    expect(found.map(positionsOf)).to.deep.equal((await heads()).map(upTo))
+    const description = await kafka.kafka.describeTopic(topicName())
+    expect(description).to.include({ partitions: 3 })
+    expect(description?.config).to.include({ 'retention.ms': '-1', 'cleanup.policy': 'delete' })
+    expect(await isVerified()).to.equal(true)
+  })
+
+  it('sends an envelope as value and says the same in headers', async () => {
+    await startRelay()
+    await commit(1)
+    const [record] = (await readAll(1)).flat()
+    const envelope = eventEnvelopeSchema.parse(JSON.parse(record?.value?.toString() ?? ''))
+    expect(envelope).to.deep.include({
+      topic: topics.bookings,
+      tenantId: 'harbour',
+      type: 'Added',
+      data: { amount: 1 },
+    })
+    expect(record?.key).to.equal(envelope.stream)
+    expect(record?.headers).to.deep.equal({
+      'event-id': envelope.eventId,
+      type: 'Added',
+      version: '1',
+      tenant: 'harbour',
+      stream: envelope.stream,
+      'stream-version': '1',
+      position: String(envelope.position),
+      'correlation-id': envelope.metadata.correlationId,
+    })
+  })
+
+  it('hears of a commit at once, not only when it looks', async () => {
+    const relay = await startRelay()
+    await until(isVerified, 'leadership')
+    const delays: number[] = []
+    for (let round = 0; round < 10; round++) {
+      const before = await sentCount()
+      const startedAt = performance.now()
+      await commit(1)
+      await until(async () => (await sentCount()) > before, 'the event in Kafka')
+      delays.push(performance.now() - startedAt)
+    }
+    expect(delays.sort((a, b) => a - b)[5]).to.be.lessThan(80)
+    expect(await partOf(relay.url, 'connections')).to.equal(true)
+  })
+
+  it('cuts what is too much for one record batch', async () => {
+    const instant = '2026-01-01T00:00:00.000Z'
+    const large = Array.from({ length: 600 }, (_, n) => ({
+      type: 'StepRequested' as const,
+      data: { step: `step-${n}`, attempt: 1, dueAt: instant, deadline: instant, input: { padding: 'x'.repeat(3000) } },
+    }))
+    await store.handle({
+      context: contextOf(),
+      streams: { counter: { type: counterType, stream: 'counter-large', isNew: true } },
+      decide: () => ({ events: { counter: large } }),
+    })
+    await startRelay()
+    const found = await readAll(600)
+    expect(found.map(positionsOf)).to.deep.equal((await heads()).map(upTo))
+  })
+
+  it('is led by one of two, and by the other once the leader lost its connection', async () => {
+    await startRelay()
+    await startRelay()
+    await commit(1, 10)
+    await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+    const { rowCount } = await fixture.admin.query(`
+      select pg_terminate_backend(pid) from pg_locks
+      where locktype = 'advisory' and classid = 1919249505 and database = (select oid from pg_database where datname = current_database())`)
+    expect(rowCount).to.equal(1)
+    await commit(1, 10)
+    const found = await readAll(20)
+    for (const [partition, head] of (await heads()).entries()) {
+      expect(firstSeen(positionsOf(found[partition] ?? []))).to.deep.equal(upTo(head))
+    }
+  })
+  const firstSeen = (positions: readonly number[]) => [...new Set(positions)]
+
+  it('resends everything when Kafka is empty, also when that happens while it leads', async () => {
+    await startRelay()
+    await commit(1, 10)
+    await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+    await kafka.kafka.deleteTopics([topicName()])
+    await commit(1, 5)
+    const found = await readAll(15)
+    for (const [partition, head] of (await heads()).entries()) {
+      expect(firstSeen(positionsOf(found[partition] ?? []))).to.deep.equal(upTo(head))
+    }
+  }).timeout(40_000)
+
+  describe('refuses to send, and claims are refused', () => {
+    const sendForeign = async (position: number, partition: number) => {
+      const producer = await kafka.kafka.createProducer()
+      const headers = { position: String(position), 'event-id': 'f0f0f0f0-0000-4000-8000-000000000000' }
+      await producer.send([{ topic: topicName(), partition, key: 'x', value: '{}', headers }])
+      await producer.disconnect()
+    }
+    const stopRelays = async () => {
+      for (const relay of relays) await relay.stop()
+      relays = []
+    }
+    const expectRefusal = async () => {
+      const relay = await startRelay()
+      const before = await sentCount()
+      await until(async () => (await partOf(relay.url, 'log')) === false, 'the alarm')
+      await commit(1)
+      expect(await sentCount()).to.equal(before)
+      expect(await isVerified()).to.equal(false)
+    }
+    const forgetVerification = () => fixture.admin.query('delete from log_verifications')
+
+    it('when Kafka holds a position that the store does not know', async () => {
+      await startRelay()
+      await commit(1, 10)
+      await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+      await stopRelays()
+      await sendForeign(((await heads())[1] ?? 0) + 1, 1)
+      await forgetVerification()
+      await expectRefusal()
+    })
+
+    it('when Kafka holds another event at a position that the store knows', async () => {
+      await startRelay()
+      await commit(1, 10)
+      await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+      await stopRelays()
+      await sendForeign((await heads())[1] ?? 0, 1)
+      await forgetVerification()
+      await expectRefusal()
+    })
+
+    it('when a stale batch stands behind a position that the store does not know', async () => {
+      await startRelay()
+      await commit(1, 10)
+      await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+      await stopRelays()
+      await sendForeign(((await heads())[1] ?? 0) + 1, 1)
+      const last = (await readAll(11))[1]?.[0]
+      if (!last?.value) return expect.fail('no record')
+      const producer = await kafka.kafka.createProducer()
+      await producer.send([{ ...last, topic: topicName(), key: 'x', value: last.value }])
+      await producer.disconnect()
+      await forgetVerification()
+      await expectRefusal()
+    })
+
+    it('when the topic has another number of partitions than the log', async () => {
+      await kafka.create([topics.bookings], 5)
+      await expectRefusal()
+    })
+
+    it('when the topic would lose events', async () => {
+      await kafka.kafka.createTopics([{ topic: topicName(), partitions: 3, config: { 'retention.ms': '604800000' } }])
+      await expectRefusal()
+    })
+
+    it('when the store went back while it led', async () => {
+      const relay = await startRelay()
+      await commit(1, 10)
+      await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+      await fixture.admin.query('update log_heads set position = position - 1 where position > 0 and partition = 1')
+      await until(async () => (await partOf(relay.url, 'log')) === false, 'the alarm')
+    })
+  })
+}).timeout(30_000)
+
+const silent = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silent,
+}

@@ -1,0 +1,290 @@
+/**
+ * One shard of the relay: whole partitions, sent to Kafka in position order, at least once, by one leader at a time.
+ *
+ *   standby ──lock──► taking over ──► leading ──► standby     connection lost, Kafka failed, stop
+ *                         │              │
+ *                         └─► refused ◄──┘                    store and Kafka contradict each other; tried again later
+ *
+ * Leadership is an advisory lock, and events are read only through the connection that holds it. A leader that is paused loses
+ * the connection (idle_session_timeout) and with it the lock; when it wakes it can send at most the one batch it had read.
+ * Progress is kept nowhere: it is what Kafka holds. So duplicates and steps back are possible, first-seen gaps are not.
+ */
+
+import type { KafkaPort, KafkaProducer } from '@portolan/infra/kafka.ts'
+import { reach } from '@portolan/infra/kill-points.ts'
+import type { Logger } from '@portolan/infra/log.ts'
+import type pg from 'pg'
+import { COMMIT_CHANNEL } from '../event-store/commit-signal.ts'
+import { type EventRow, toEnvelope } from '../event-store/read.ts'
+import { BATCH_BYTES_MAX, BATCH_EVENTS_MAX, cutBatch, toMessage } from './messages.ts'
+import type { RelayMetrics } from './metrics.ts'
+import { type PartitionPosition, Refusal, type TakeOverOptions, takeOver } from './take-over.ts'
+
+export type ShardPhase = 'standby' | 'taking over' | 'leading' | 'failed' | 'refused'
+
+export interface ShardDeps {
+  /** One connection, pipelined. */
+  pool: pg.Pool
+  /** A port for one term of leadership: kafkajs never forgets a topic it was asked about, and fails once that is deleted. */
+  openKafka: () => KafkaPort
+  logger: Logger
+  metrics: RelayMetrics
+}
+
+export interface ShardOptions extends TakeOverOptions {
+  shard: number
+  shards: number
+  pollMs: number
+  /** How long the leader's connection may be silent. */
+  leaseMs: number
+}
+
+export interface Shard {
+  phase(): ShardPhase
+  /** Ends after the batch at hand. */
+  stop(): Promise<void>
+}
+
+const LOCK_CLASS = 0x72656c61
+const RETRY_MS = 500
+const REFUSED_RETRY_MS = 10_000
+/** How often Kafka is asked whether it still holds what was sent: it may have been wiped while nothing happened. */
+const COMPARE_EVERY_MS = 5000
+/** Partitions sent together; bounds what is in memory. */
+const PARTITIONS_PER_ROUND = 16
+
+/** Starts standing by for a shard, for ever, until `stop`. */
+export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
+  const { pool, metrics } = deps
+  const logger = deps.logger.child({ shard: options.shard })
+  const stopping = new AbortController()
+  let phase: ShardPhase = 'standby'
+  let wake = () => {}
+
+  function enter(next: ShardPhase): void {
+    phase = next
+    metrics.setPhase(options.shard, next)
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await serve()
+      } catch (error) {
+        if (stopping.signal.aborted) return
+        enter(error instanceof Refusal ? 'refused' : 'failed')
+        if (error instanceof Refusal) logger.error('relay refuses to send', { reason: error.message })
+        else logger.warn('relay lost its leadership', { error })
+        await pause(error instanceof Refusal ? REFUSED_RETRY_MS : RETRY_MS)
+      }
+    }
+  }
+
+  /** One connection's life: waits for the lock, then leads until something fails. */
+  async function serve(): Promise<void> {
+    const client = await pool.connect()
+    const lost = Promise.withResolvers<never>()
+    lost.promise.catch(() => undefined) // awaited only while leading
+    client.on('error', lost.reject)
+    client.on('notification', () => wake())
+    let heartbeat: NodeJS.Timeout | undefined
+    let leading: Promise<void> = Promise.resolve()
+    try {
+      await prepareSession(client, options.leaseMs)
+      if (phase !== 'refused') enter('standby')
+      while (!(await takeLock(client, options.shard))) {
+        await pause(options.pollMs)
+        if (stopping.signal.aborted) return
+      }
+      const incarnation = await readIncarnation(client)
+      // Keeps the connection alive through a slow Kafka; a paused process cannot send it.
+      heartbeat = setInterval(() => {
+        readIncarnation(client).then((now) => {
+          if (now !== incarnation) lost.reject(new Error('the store was replaced'))
+        }, lost.reject)
+      }, options.leaseMs / 3)
+      leading = lead(client)
+      await Promise.race([leading, lost.promise])
+    } finally {
+      clearInterval(heartbeat)
+      client.removeAllListeners('notification')
+      // Never reused: with the connection the lock goes.
+      client.release(true)
+      // A batch that is under way ends before this process may lead again.
+      await leading.catch(() => undefined)
+    }
+  }
+
+  async function lead(client: pg.PoolClient): Promise<void> {
+    const kafka = deps.openKafka()
+    let producer: KafkaProducer | undefined
+    try {
+      producer = await kafka.createProducer()
+      while (!stopping.signal.aborted) {
+        if (phase !== 'refused') enter('taking over')
+        const sent = await takeOver(client, kafka, await readHeads(client, options), options)
+        enter('leading')
+        logger.info('relay leads', { partitions: sent.length })
+        await sendUntilChanged(client, kafka, producer, new Map(sent.map((one) => [keyOf(one), one.position])))
+      }
+    } finally {
+      await producer?.disconnect().catch(() => undefined) // it may have failed before
+      await kafka.disconnect()
+    }
+  }
+
+  /** Returns when there is reason to take over anew: topics were added, or Kafka lost what it had. */
+  async function sendUntilChanged(
+    client: pg.PoolClient,
+    kafka: KafkaPort,
+    producer: KafkaProducer,
+    sent: Map<string, number>,
+  ) {
+    let comparedAt = performance.now()
+    while (!stopping.signal.aborted) {
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      const heads = await readHeads(client, options)
+      if (heads.some((head) => !sent.has(keyOf(head)))) return
+      if (performance.now() - comparedAt > COMPARE_EVERY_MS) {
+        if (await hasLostRecords(kafka, options.topicPrefix, heads, sent)) return
+        comparedAt = performance.now()
+      }
+      const behind = heads.filter((head) => isBehind(head, sent.get(keyOf(head)) ?? 0))
+      metrics.setLag(heads.map((head) => ({ ...head, lag: head.position - (sent.get(keyOf(head)) ?? 0) })))
+      if (behind.length > 0) await sendRound(client, producer, behind, sent)
+      else {
+        metrics.setAge(options.shard, 0)
+        await Promise.race([woken, pause(options.pollMs)])
+      }
+    }
+  }
+
+  /** At most one record batch per partition, and the next only after all were acknowledged. */
+  async function sendRound(
+    client: pg.PoolClient,
+    producer: KafkaProducer,
+    behind: readonly PartitionPosition[],
+    sent: Map<string, number>,
+  ): Promise<void> {
+    const lagOf = (head: PartitionPosition) => head.position - (sent.get(keyOf(head)) ?? 0)
+    const chosen = behind.toSorted((a, b) => lagOf(b) - lagOf(a)).slice(0, PARTITIONS_PER_ROUND)
+    const { rows } = await client.query<EventRow>({
+      name: 'read-log',
+      text: 'select * from read_log($1, $2, $3, $4, $5)',
+      values: [
+        chosen.map(({ topic }) => topic),
+        chosen.map(({ partition }) => partition),
+        chosen.map((head) => sent.get(keyOf(head)) ?? 0),
+        BATCH_EVENTS_MAX,
+        BATCH_BYTES_MAX,
+      ],
+    })
+    requireDense(rows, sent)
+    const oldest = Math.min(...rows.map((row) => row.recorded_at.getTime()))
+    metrics.setAge(options.shard, Math.max(0, Date.now() - oldest) / 1000)
+    const batches = [...Map.groupBy(rows, keyOf)].map(([key, events]) => {
+      const messages = cutBatch(events.map((row) => toMessage(options.topicPrefix, toEnvelope(row))))
+      return { key, messages, topic: events[0]?.topic ?? '' }
+    })
+    await producer.send(batches.flatMap(({ messages }) => messages))
+    reach('after-produce')
+    for (const { key, messages, topic } of batches) {
+      sent.set(key, (sent.get(key) ?? 0) + messages.length)
+      metrics.sent(topic, messages.length)
+    }
+  }
+
+  function pause(milliseconds: number): Promise<void> {
+    if (stopping.signal.aborted) return Promise.resolve()
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        stopping.signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, milliseconds)
+      stopping.signal.addEventListener('abort', done)
+    })
+  }
+
+  const running = run()
+  return {
+    phase: () => phase,
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+/** The server ends the session of a leader that was paused or cut off, and with it the lock. */
+async function prepareSession(client: pg.PoolClient, leaseMs: number): Promise<void> {
+  await client.query(`set idle_session_timeout = ${Math.round(leaseMs)}`)
+  await client.query('set tcp_keepalives_idle = 5')
+  await client.query('set tcp_keepalives_interval = 2')
+  await client.query('set tcp_keepalives_count = 3')
+  await client.query("set statement_timeout = '30s'")
+  await client.query(`listen ${COMMIT_CHANNEL}`)
+}
+
+async function takeLock(client: pg.PoolClient, shard: number): Promise<boolean> {
+  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [
+    LOCK_CLASS,
+    shard,
+  ])
+  return rows[0]?.taken ?? false
+}
+
+async function readIncarnation(client: pg.PoolClient): Promise<string> {
+  const { rows } = await client.query<{ incarnation: string }>('select log_incarnation() as incarnation')
+  return rows[0]?.incarnation ?? ''
+}
+
+async function readHeads(
+  client: pg.PoolClient,
+  { shard, shards }: Pick<ShardOptions, 'shard' | 'shards'>,
+): Promise<PartitionPosition[]> {
+  const { rows } = await client.query<PartitionPosition>({
+    name: 'read-heads',
+    text: 'select topic, partition, position from log_heads where partition % $1 = $2 order by topic, partition',
+    values: [shards, shard],
+  })
+  return rows
+}
+
+function isBehind(head: PartitionPosition, sent: number): boolean {
+  if (head.position >= sent) return head.position > sent
+  throw new Refusal(
+    `${head.topic}/${head.partition} was sent up to position ${sent} and the store knows only ${head.position}: was it restored to an earlier point?`,
+  )
+}
+
+/** A partition holds at least as many records as its highest position says; with fewer it was emptied or cut. */
+async function hasLostRecords(
+  kafka: KafkaPort,
+  topicPrefix: string,
+  heads: readonly PartitionPosition[],
+  sent: ReadonlyMap<string, number>,
+): Promise<boolean> {
+  for (const topic of new Set(heads.map((head) => head.topic))) {
+    for (const { partition, high } of await kafka.topicOffsets(topicPrefix + topic)) {
+      if (high < (sent.get(keyOf({ topic, partition })) ?? 0)) return true
+    }
+  }
+  return false
+}
+
+function requireDense(rows: readonly EventRow[], sent: ReadonlyMap<string, number>): void {
+  const last = new Map(sent)
+  for (const row of rows) {
+    const expected = (last.get(keyOf(row)) ?? 0) + 1
+    if (row.position !== expected) {
+      throw new Refusal(`${row.topic}/${row.partition} lacks position ${expected}: the next one is ${row.position}`)
+    }
+    last.set(keyOf(row), expected)
+  }
+}
+
+const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
