@@ -10,6 +10,8 @@ export type ProcessPlan = {
   /** Variable that moves the port elsewhere. */
   portVariable: string
   env: Record<string, string>
+  /** False for a stand-in, which has the health routes of whom it stands for, not ours. */
+  isOurs: boolean
   /** Bounds of V8's heap in MB: without them it grows long before it cleans up. */
   heapMb: number
 }
@@ -86,6 +88,7 @@ export function planProcesses(
     port: port(portVariable),
     portVariable,
     env: { ...shared, [portVariable]: String(port(portVariable)), ...extra },
+    isOurs: !name.startsWith('sandbox-'),
     heapMb,
   })
   const standIns = [

@@ -37,6 +37,7 @@ describe('a supervised process', () => {
       port: 0,
       portVariable: 'TEST',
       env,
+      isOurs: true,
       heapMb: 64,
     }
     supervised = supervise(plan, { logs: folder, firstPauseMs: 10 })

@@ -15,6 +15,8 @@ import { waitUntil } from './wait.ts'
 
 const WATCH_PARENT = new URL('watch-parent.ts', import.meta.url).href
 const RESTARTS_MAX = 5
+/** Of a process that has never been ready: that one will hardly mend itself. */
+const FIRST_RESTARTS_MAX = 2
 const RESTART_WINDOW_MS = 120_000
 const FIRST_PAUSE_MS = 250
 const READY_WITHIN_MS = 60_000
@@ -42,6 +44,7 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
   let restartTimer: NodeJS.Timeout | undefined
   let isStopping = false
   let isReloading = false
+  let hasBeenReady = false
   let hasGivenUp = false
 
   function start(): void {
@@ -72,11 +75,9 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
     deaths.push(now)
     const recent = deaths.filter((at) => now - at < RESTART_WINDOW_MS).length
     const reason = lastError(log)
-    if (recent > RESTARTS_MAX) {
+    if (recent > (hasBeenReady ? RESTARTS_MAX : FIRST_RESTARTS_MAX)) {
       hasGivenUp = true
-      say(
-        `! ${plan.name} ended again (${ending})${reason}; it has died ${recent} times in two minutes and is left alone. Log: ${log}`,
-      )
+      say(`! ${plan.name} ended again (${ending})${reason}; having died ${recent} times it is left alone. Log: ${log}`)
       return
     }
     const pauseMs = firstPauseMs * 2 ** (recent - 1)
@@ -89,8 +90,8 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
       withinMs: READY_WITHIN_MS,
     })
     if (url && url !== 'over') {
-      const answers = () =>
-        fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2000) }).then((answer) => answer.ok)
+      if (!plan.isOurs) return url
+      const answers = () => fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(2000) }).then(({ ok }) => ok)
       if (await waitUntil(() => isStopping || answers(), { withinMs: READY_WITHIN_MS, everyMs: 100 })) return url
     }
     const manner = url && url !== 'over' ? 'started but does not become ready' : 'does not start'
@@ -109,7 +110,12 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
 
   start()
   const ready = waitForReady()
-  ready.catch(() => {}) // reported by whoever awaits it; a stop before that is no fault
+  ready.then(
+    () => {
+      hasBeenReady = true
+    },
+    () => {}, // reported by whoever awaits it; a stop before that is no fault
+  )
   return { name: plan.name, ready, pid: () => child?.pid, reload, stop }
 }
 
