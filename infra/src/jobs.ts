@@ -4,8 +4,8 @@
  * (re-adding a kept failed id silently does nothing).
  *
  * A job's life: delayed until `dueAt` → waiting → active → removed. A handler may send it back to wait (`againInMs`).
- * A worker that dies leaves its jobs active; another one takes them up when their lock (10 s) has run out, so a handler
- * may run twice for one job and must not mind.
+ * A worker that dies leaves its jobs active; another one takes them up when their lock has run out, so a handler may run
+ * twice for one job and must not mind.
  */
 import { type Job as BullJob, DelayedError, Queue, Worker } from 'bullmq'
 import type { Logger } from './log.ts'
@@ -13,7 +13,6 @@ import { createRedis, redisIsReady } from './redis.ts'
 import type { Metrics } from './telemetry.ts'
 
 const LOCK_MS = 10_000
-const STALLED_EVERY_MS = 5_000
 const STALLS_MAX = 3
 const DEPTH_EVERY_MS = 10_000
 const READY_WITHIN_MS = 500
@@ -70,10 +69,12 @@ export interface JobsDeps {
   keyPrefix: string
   logger: Logger
   metrics: Metrics
+  /** How long a job stays with a worker that no longer renews its lock; default 10 s. Checked twice in that time. */
+  lockMs?: number
 }
 
 /** Opens the job queues of this process. Connects in the background; Redis may be away. */
-export function createJobs({ redisUrl, keyPrefix, logger, metrics }: JobsDeps): Jobs {
+export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK_MS }: JobsDeps): Jobs {
   const prefix = `${keyPrefix}jobs`
   const producing = createRedis(redisUrl, 'command', logger)
   const working = createRedis(redisUrl, 'blocking', logger)
@@ -145,8 +146,8 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics }: JobsDeps): 
           connection: working,
           prefix,
           concurrency,
-          lockDuration: LOCK_MS,
-          stalledInterval: STALLED_EVERY_MS,
+          lockDuration: lockMs,
+          stalledInterval: lockMs / 2,
           maxStalledCount: STALLS_MAX,
           removeOnComplete: { count: 0 },
           removeOnFail: { count: 0 },

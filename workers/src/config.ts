@@ -70,6 +70,7 @@ export const configSchema = z
     probeKeptMs: ms('HEALTH_PROBE_KEPT_MS', 5_000, "how long a probe's answer is used"),
 
     stepConcurrency: count('STEP_CONCURRENCY', 50, 'steps worked on at once per process'),
+    jobLockMs: ms('JOB_LOCK_MS', 10_000, 'how long a job stays with a worker that was lost'),
     stepJobsMax: count('STEP_JOBS_MAX', 500, 'jobs per tenant and step in the queue'),
     claimWindowMs: ms('CLAIM_WINDOW_MS', 15_000, 'from asking for a claim to the last instant of sending'),
     internalTimeoutMs: ms('INTERNAL_TIMEOUT_MS', 5_000, 'longest wait for command-api'),

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { loadConfig } from '@portolan/infra/config.ts'
-import { consume } from '@portolan/infra/consumer/consume.ts'
+import { consume, type Sink } from '@portolan/infra/consumer/consume.ts'
 import { createGroupSink } from '@portolan/infra/consumer/group-sink.ts'
 import { createServiceClient } from '@portolan/infra/http/client.ts'
 import { problemHandler } from '@portolan/infra/http/problem.ts'
@@ -35,7 +35,7 @@ import { createPartners } from './partners/partners.ts'
 import { createTenantDirectory } from './partners/tenants.ts'
 import { createAttempts } from './steps/attempts.ts'
 import { createGuard } from './steps/guard.ts'
-import { createReporter, reportDefaults, workOnReports } from './steps/report.ts'
+import { createReporter, workOnReports } from './steps/report.ts'
 import { runStep } from './steps/run-step.ts'
 import { createStepQueue, STEP_QUEUE } from './steps/step-queue.ts'
 import { startSweep } from './sweep.ts'
@@ -59,7 +59,13 @@ export async function start(config: Config, overrides: Overrides = {}): Promise<
     port.disconnect(),
   )
   const jobs = cleanup.adopt(
-    createJobs({ redisUrl: config.redisUrl, keyPrefix: config.redisKeyPrefix, logger, metrics }),
+    createJobs({
+      redisUrl: config.redisUrl,
+      keyPrefix: config.redisKeyPrefix,
+      logger,
+      metrics,
+      lockMs: config.jobLockMs,
+    }),
     (queues) => queues.close(JOBS_STOP_WITHIN_MS),
   )
   const commandApi = createServiceClient({
@@ -91,7 +97,7 @@ export async function start(config: Config, overrides: Overrides = {}): Promise<
     { jobsMax: config.stepJobsMax, placeTtlMs: 600_000, keyPrefix: config.redisKeyPrefix },
   )
   const reporting = { attempts, jobs, logger }
-  const reportSettings = { ...reportDefaults, jobRetryMs: config.reportRetryMs }
+  const reportSettings = { retryMs: config.reportRetryMs }
   const runDeps = {
     attempts,
     report: createReporter(reporting, reportSettings),
@@ -137,7 +143,7 @@ export async function start(config: Config, overrides: Overrides = {}): Promise<
     process: 'workers',
     logger,
     metrics,
-    ready: async () => ({ dispatch: dispatch.hasJoined() }),
+    ready: async () => ({ dispatch: dispatch.hasBegun() }),
   })
   app.use('/internal', requireService(config.serviceToken))
   const probes = {
@@ -188,16 +194,22 @@ type DispatchDeps = Parameters<typeof consume>[0] &
 function startDispatch(config: Config, { kafka, logger, metrics, parking, handle }: DispatchDeps) {
   const topicPrefix = config.kafkaTopicPrefix
   const groupId = topicPrefix + consumerGroups.dispatch
-  const sink = createGroupSink({ kafka, logger, parking }, { groupId, topicPrefix, whenLost: 'end', handle })
+  const inKafka = createGroupSink({ kafka, logger, parking }, { groupId, topicPrefix, whenLost: 'end', handle })
+  let hasBegun = false
+  const sink: Sink = {
+    ...inKafka,
+    // Ready means: events from here on are seen. Before the first start is known they might lie behind it.
+    load: async (partitions, commit) => {
+      const checkpoints = await inKafka.load(partitions, commit)
+      hasBegun = true
+      return checkpoints
+    },
+  }
   const consumer = consume(
     { kafka, logger, metrics },
     { name: 'dispatch', groupId, topics: topicsWithSteps, topicPrefix, sink },
   )
-  let hasJoined = false
-  void consumer.joined.then(() => {
-    hasJoined = true
-  })
-  return { stop: () => consumer.stop(), hasJoined: () => hasJoined }
+  return { stop: () => consumer.stop(), hasBegun: () => hasBegun }
 }
 
 if (import.meta.main) await runProcess('workers', () => start(loadConfig(configSchema)))

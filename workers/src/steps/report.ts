@@ -16,19 +16,14 @@ interface WaitingReport {
 }
 
 export interface ReportSettings {
-  /** Pauses between the tries in this process. */
-  retryDelaysMs: readonly number[]
-  /** Pause between the tries of a report job. */
-  jobRetryMs: number
-  /** After this long a report job is given up: the attempt has long been declared unknown and reconciled. */
-  giveUpAfterMs: number
+  /** Pause between the tries of a report job; the pauses in this process grow up to it. */
+  retryMs: number
 }
 
-export const reportDefaults: ReportSettings = {
-  retryDelaysMs: [100, 300, 1_000, 2_000],
-  jobRetryMs: 2_000,
-  giveUpAfterMs: 86_400_000,
-}
+/** Pauses before the tries in this process, as shares of `retryMs`. */
+const RETRY_SHARES = [0, 0.05, 0.15, 0.5, 1]
+/** After this long a report job is given up: the attempt has long been declared unknown and reconciled. */
+const GIVE_UP_AFTER_MS = 86_400_000
 
 export interface ReportDeps {
   attempts: Pick<Attempts, 'report'>
@@ -43,8 +38,8 @@ export interface ReportDeps {
 export function createReporter(deps: ReportDeps, settings: ReportSettings) {
   const queue: JobQueue<WaitingReport> = deps.jobs.queue(REPORT_QUEUE)
   return async (report: ReportOutcome): Promise<void> => {
-    for (const delayMs of [0, ...settings.retryDelaysMs]) {
-      await new Promise((resolve) => setTimeout(resolve, delayMs))
+    for (const share of RETRY_SHARES) {
+      await new Promise((resolve) => setTimeout(resolve, share * settings.retryMs))
       if (await isTaken(deps, report)) return
     }
     await queue.add([{ name: report.step, data: { report, sinceMs: Date.now() } }])
@@ -59,7 +54,7 @@ export function workOnReports(deps: ReportDeps, settings: ReportSettings): void 
     handle: async ({ data }) => {
       const report = reportOutcomeSchema.parse(data.report)
       if (await isTaken(deps, report)) return undefined
-      if (Date.now() - data.sinceMs < settings.giveUpAfterMs) return { againInMs: settings.jobRetryMs }
+      if (Date.now() - data.sinceMs < GIVE_UP_AFTER_MS) return { againInMs: settings.retryMs }
       deps.logger.error('report given up', factsOf(report))
       return undefined
     },
