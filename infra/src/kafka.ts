@@ -299,6 +299,7 @@ function createLastingConsumer(kafka: Kafka, options: ConsumerOptions, logger: L
   const joined = Promise.withResolvers<void>()
   let consumer: Consumer | null = null
   let isStopping = false
+  let isConnected = false
   let wake: (() => void) | null = null
   let assigned: TopicPartition[] = []
   /** Counts assignments: an answer of onAssigned for an older one is dropped. */
@@ -360,6 +361,7 @@ function createLastingConsumer(kafka: Kafka, options: ConsumerOptions, logger: L
     consumer = current
     try {
       await current.connect()
+      isConnected = true
       await current.subscribe({ topics: [...options.topics], fromBeginning: options.fromBeginning ?? true })
       if (isStopping) return
       await current.run({
@@ -372,6 +374,7 @@ function createLastingConsumer(kafka: Kafka, options: ConsumerOptions, logger: L
       await ended.promise
     } finally {
       consumer = null
+      isConnected = false
       assigned = []
       assignment += 1
       await current.disconnect().catch((error) => log.debug('consumer not disconnected', { error }))
@@ -400,6 +403,8 @@ function createLastingConsumer(kafka: Kafka, options: ConsumerOptions, logger: L
       isStopping = true
       wake?.()
       joined.resolve()
+      // An attempt to connect cannot be broken off; it ends by itself and finds that nobody wants it any more.
+      if (!isConnected) return
       await consumer?.disconnect().catch((error) => log.debug('consumer not disconnected', { error }))
       await consuming
     },
