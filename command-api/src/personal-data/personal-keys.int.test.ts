@@ -1,0 +1,201 @@
+// Part of promises P12 and P15. Sabotage seen to fail: going on with the own new key after another command made the person's
+// key first (what was sealed with it could never be opened).
+import { randomBytes } from 'node:crypto'
+import { requireService } from '@portolan/infra/http/service-auth.ts'
+import { withTenant } from '@portolan/infra/postgres.ts'
+import { startTestApp, type TestApp } from '@portolan/infra/testing/test-app.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import { bookingStream } from '@portolan/schemas/topics.ts'
+import { expect } from 'chai'
+import type { Effect } from '../event-store/append.ts'
+import { added, contextOf, counterType, createStoreFixture } from '../event-store/store-fixture.ts'
+import { parseKeyRing } from './key-ring.ts'
+import { createPersonalKeys, type PersonalKeys } from './personal-keys.ts'
+import { createPersonalDataRoutes } from './routes.ts'
+import { seal } from './sealing.ts'
+
+const TOKEN = 'a-service-token-of-tests'
+const listed = (id: string) => `${id}:${randomBytes(32).toString('base64')}`
+const oldKey = listed('old')
+const newKey = listed('new')
+const ringOf = (...entries: string[]) => parseKeyRing('PERSONAL_DATA_KEYS', entries.join(','))
+
+describe('keys of persons', () => {
+  let fixture: Awaited<ReturnType<typeof createStoreFixture>>
+  let store: Awaited<ReturnType<typeof fixture.open>>
+  let keys: PersonalKeys
+  let person: string
+  let persons = 0
+
+  before(async () => {
+    fixture = await createStoreFixture()
+    store = await fixture.open()
+    keys = createPersonalKeys({ pool: store.pool, ring: ringOf(oldKey) })
+  })
+  beforeEach(() => {
+    person = `CC${1_000_000 + persons++}`
+  })
+  after(() => fixture.close())
+
+  /** A command that does nothing but run effects beside one event. */
+  const command = (effects: Effect[], stream = bookingStream(randomBytes(4).toString('hex'))) =>
+    store.handle({
+      context: contextOf(),
+      streams: { counter: { type: counterType, stream, isNew: true } },
+      decide: () => ({ events: { counter: [added()] }, effects }),
+    })
+  const sealFor = (tenantId: string, personId: string, value: unknown) =>
+    keys.withKey(tenantId, personId, async ({ key, effects }) => {
+      if (tenantId === 'harbour') await command(effects)
+      return seal(key, value)
+    })
+  const keysOf = async (personId: string) =>
+    (await fixture.admin.query('select * from personal_keys where person_id = $1', [personId])).rows
+  const forget = (personId: string) => fixture.admin.query('delete from personal_keys where person_id = $1', [personId])
+
+  it('are made with the first command that seals, and used by the next', async () => {
+    const first = await keys.forCommand('harbour', person)
+    expect(first.effects).to.have.length(1)
+    expect(await keysOf(person)).to.have.length(0)
+    await command(first.effects)
+    const next = await keys.forCommand('harbour', person)
+    expect(next.effects).to.deep.equal([])
+    expect(next.key).to.deep.equal(first.key)
+  })
+
+  it('are stored wrapped only', async () => {
+    const { key, effects } = await keys.forCommand('harbour', person)
+    await command(effects)
+    const [row] = await keysOf(person)
+    expect(row.wrapped_key.includes(key.key)).to.equal(false)
+    expect(row.kek_id).to.equal('old')
+  })
+
+  it('are not made by a command that is refused', async () => {
+    const { effects } = await keys.forCommand('harbour', person)
+    const refusal = await store
+      .handle({
+        context: contextOf(),
+        streams: { counter: { type: counterType, stream: bookingStream('refused'), isNew: true } },
+        decide: () => ({
+          events: { counter: [added()] },
+          effects: [...effects, { name: 'claim_offer', args: { flightId: 'none', memberId: person, bookingId: 'b' } }],
+        }),
+      })
+      .catch((error) => error)
+    expect(refusal).to.be.instanceOf(Rejection)
+    expect(await keysOf(person)).to.have.length(0)
+  })
+
+  it('are one per person, however many commands make theirs at once', async () => {
+    const sealed = await Promise.all(Array.from({ length: 10 }, (_, index) => sealFor('harbour', person, { index })))
+    expect(await keysOf(person)).to.have.length(1)
+    const opened = await keys.unsealAll(
+      'harbour',
+      sealed.map((text) => ({ personId: person, sealed: text })),
+    )
+    expect(opened).to.deep.equal(Array.from({ length: 10 }, (_, index) => ({ value: { index } })))
+  })
+
+  it('open nothing once they are deleted, also after the person got a new one', async () => {
+    const before = await sealFor('harbour', person, 'before')
+    await forget(person)
+    expect(await keys.unsealAll('harbour', [{ personId: person, sealed: before }])).to.deep.equal([{ gone: true }])
+    const after = await sealFor('harbour', person, 'after')
+    const items = [before, after].map((sealed) => ({ personId: person, sealed }))
+    expect(await keys.unsealAll('harbour', items)).to.deep.equal([{ gone: true }, { value: 'after' }])
+  })
+
+  it('do not exist for another tenant, even under the same person id', async () => {
+    const sealed = await sealFor('harbour', person, 'ours')
+    expect(await keys.unsealAll('teahouse', [{ personId: person, sealed }])).to.deep.equal([{ gone: true }])
+    expect((await keys.forCommand('teahouse', person)).effects).to.have.length(1)
+  })
+
+  it('are hidden by the database from whoever works for another tenant or for none, and cannot be deleted in passing', async () => {
+    await sealFor('harbour', person, 'ours')
+    const all = { text: 'select * from personal_keys' }
+    expect((await store.pool.query(all.text)).rowCount).to.equal(0)
+    expect((await withTenant(store.pool, 'teahouse', [all]))[0]?.rowCount).to.equal(0)
+    for (const text of ['delete from personal_keys', "update personal_keys set kek_id = 'x'"]) {
+      const failure = await withTenant(store.pool, 'harbour', [{ text }]).catch((error) => error)
+      expect(failure).to.have.property('code', '42501')
+    }
+  })
+
+  it('move to a new key of the environment, after which the old one can go', async () => {
+    const sealed = await sealFor('harbour', person, 'kept')
+    const rotated = createPersonalKeys({ pool: store.pool, ring: ringOf(newKey, oldKey) })
+    expect(await rotated.rewrap()).to.be.greaterThan(0)
+    expect(await rotated.rewrap()).to.equal(0)
+    const withoutOld = createPersonalKeys({ pool: store.pool, ring: ringOf(newKey) })
+    expect(await withoutOld.unsealAll('harbour', [{ personId: person, sealed }])).to.deep.equal([{ value: 'kept' }])
+    await createPersonalKeys({ pool: store.pool, ring: ringOf(oldKey, newKey) }).rewrap() // as the other tests expect it
+  })
+
+  it('that were forgotten while the environment key changed do not come back', async () => {
+    await sealFor('harbour', person, 'x')
+    const [row] = await keysOf(person)
+    await forget(person)
+    const { rows } = await store.pool.query('select rewrap_personal_key($1, $2, $3, $4, $5) as moved', [
+      'harbour',
+      person,
+      row.key_id,
+      row.wrapped_key,
+      'new',
+    ])
+    expect(rows).to.deep.equal([{ moved: false }])
+    expect(await keysOf(person)).to.have.length(0)
+  })
+
+  describe('behind POST /internal/unseal', () => {
+    let app: TestApp
+    const post = (body: unknown, token = TOKEN) =>
+      app.fetch('/internal/unseal', { body, headers: { authorization: `Bearer ${token}` } })
+
+    before(async () => {
+      app = await startTestApp((routes) => {
+        routes.use('/internal', requireService(TOKEN))
+        routes.use(createPersonalDataRoutes(keys))
+      })
+    })
+    after(() => app.stop())
+
+    it('open a batch in order', async () => {
+      const sealed = await sealFor('harbour', person, { firstName: 'Jane' })
+      const response = await post({
+        tenantId: 'harbour',
+        items: [
+          { personId: 'nobody', sealed },
+          { personId: person, sealed },
+        ],
+      })
+      expect(response.status).to.equal(200)
+      expect(await response.json()).to.deep.equal({ items: [{ gone: true }, { value: { firstName: 'Jane' } }] })
+    })
+
+    it('open nothing without the service token', async () => {
+      expect((await post({ tenantId: 'harbour', items: [] }, 'wrong')).status).to.equal(401)
+      expect((await app.fetch('/internal/unseal', { body: {} })).status).to.equal(401)
+    })
+
+    it('open nothing for a malformed or oversized batch', async () => {
+      const item = { personId: 'p', sealed: 'v1.a.b.c.d' }
+      for (const body of [
+        {},
+        { tenantId: 'harbour', items: [] },
+        { tenantId: 'harbour', items: Array(101).fill(item) },
+      ]) {
+        expect((await post(body)).status).to.equal(400)
+      }
+    })
+
+    it('report an altered value as a fault, not as a forget', async () => {
+      const sealed = await sealFor('harbour', person, 'x')
+      const altered = sealed.slice(0, -2) + (sealed.endsWith('AA') ? 'BB' : 'AA')
+      const response = await post({ tenantId: 'harbour', items: [{ personId: person, sealed: altered }] })
+      expect(response.status).to.equal(500)
+      expect(JSON.stringify(app.lines)).to.not.include(altered)
+    })
+  })
+})
