@@ -11,7 +11,7 @@ export type DemoFacts = {
   commandApiUrl: string
   queryApiUrl: string
   apiKey: string
-  operator: { email: string; password: string } | undefined
+  operator: { email: string; password: string }
   logs: string
   today: Date
   startedInMs: number
@@ -44,7 +44,8 @@ Portolan is ready (${(facts.startedInMs / 1000).toFixed(1)} s)
 
 Demo credentials
   Tenant     X-Tenant-ID: coffeechain     X-CC-API-Key: ${apiKey}
-  Members    ${members.join('\n             ')}${operator ? `\n  Operator   ${operator.email} / ${operator.password}` : ''}
+  Members    ${members.join('\n             ')}
+  Operator   ${operator.email} / ${operator.password}   (signs in at ${url}/api/v1/staff/auth/login)
 
 Try it: paste these into bash, in this order
 

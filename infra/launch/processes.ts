@@ -71,7 +71,13 @@ export function planProcesses(
     }),
     COFFEECHAIN_API_URL: env.COFFEECHAIN_API_URL ?? local('SANDBOX_COFFEECHAIN_PORT'),
   }
+  const webhookSecret = env.DUFFEL_WEBHOOK_SECRET || (usesDuffel(env) ? '' : secrets.DUFFEL_WEBHOOK_SECRET)
+  const webhooks = {
+    SANDBOX_WEBHOOK_URL: `${local('COMMAND_API_PORT')}/hooks/duffel`,
+    SANDBOX_WEBHOOK_SECRET: webhookSecret,
+  }
   const keys = {
+    DUFFEL_WEBHOOK_SECRET: webhookSecret,
     PERSONAL_DATA_KEYS: env.PERSONAL_DATA_KEYS ?? secrets.PERSONAL_DATA_KEYS,
     STAFF_JWT_KEYS: env.STAFF_JWT_KEYS ?? secrets.STAFF_JWT_KEYS,
   }
@@ -92,7 +98,9 @@ export function planProcesses(
     heapMb,
   })
   const standIns = [
-    ...(usesDuffel(env) ? [] : [plan('sandbox-duffel', 'infra/sandbox/main-duffel.ts', 'SANDBOX_DUFFEL_PORT', {})]),
+    ...(usesDuffel(env)
+      ? []
+      : [plan('sandbox-duffel', 'infra/sandbox/main-duffel.ts', 'SANDBOX_DUFFEL_PORT', webhooks)]),
     ...(env.COFFEECHAIN_API_URL
       ? []
       : [plan('sandbox-coffeechain', 'infra/sandbox/main-coffeechain.ts', 'SANDBOX_COFFEECHAIN_PORT', {})]),

@@ -17,6 +17,8 @@ export type DevelopmentSecrets = {
   PERSONAL_DATA_KEYS: string
   /** `id:base64`, 32 bytes: signs the staff's tokens. */
   STAFF_JWT_KEYS: string
+  /** Signs the webhooks of Duffel's stand-in. */
+  DUFFEL_WEBHOOK_SECRET: string
   /** Of all our database roles. */
   databasePassword: string
 }
@@ -29,6 +31,7 @@ export function loadSecrets(path = SECRETS_FILE): DevelopmentSecrets {
     SERVICE_TOKEN: known.SERVICE_TOKEN ?? randomBytes(32).toString('base64url'),
     PERSONAL_DATA_KEYS: known.PERSONAL_DATA_KEYS ?? newKey(),
     STAFF_JWT_KEYS: known.STAFF_JWT_KEYS ?? newKey(),
+    DUFFEL_WEBHOOK_SECRET: known.DUFFEL_WEBHOOK_SECRET ?? randomBytes(32).toString('base64url'),
     databasePassword: known.databasePassword ?? randomBytes(24).toString('base64url'),
   }
   if (JSON.stringify(known) !== JSON.stringify(secrets)) write(path, secrets)

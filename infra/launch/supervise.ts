@@ -7,8 +7,9 @@
  * Its output goes straight into its log file, not through us; the ready line is read from there.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, renameSync } from 'node:fs'
 import { LOGS, ROOT } from './paths.ts'
+import { lastError, readyUrl } from './process-log.ts'
 import type { ProcessPlan } from './processes.ts'
 import { Obstacle, say } from './say.ts'
 import { waitUntil } from './wait.ts'
@@ -74,7 +75,7 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
     const now = Date.now()
     deaths.push(now)
     const recent = deaths.filter((at) => now - at < RESTART_WINDOW_MS).length
-    const reason = lastError(log)
+    const reason = withColon(lastError(log))
     if (recent > (hasBeenReady ? RESTARTS_MAX : FIRST_RESTARTS_MAX)) {
       hasGivenUp = true
       say(`! ${plan.name} ended again (${ending})${reason}; having died ${recent} times it is left alone. Log: ${log}`)
@@ -95,7 +96,7 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
       if (await waitUntil(() => isStopping || answers(), { withinMs: READY_WITHIN_MS, everyMs: 100 })) return url
     }
     const manner = url && url !== 'over' ? 'started but does not become ready' : 'does not start'
-    throw new Obstacle(`${plan.name} ${manner}${lastError(log)}: its log ${log} says more.`)
+    throw new Obstacle(`${plan.name} ${manner}${withColon(lastError(log))}: its log ${log} says more.`)
   }
 
   async function stop(): Promise<void> {
@@ -153,36 +154,4 @@ const nodeFlags = ({ heapMb }: ProcessPlan) => [
   WATCH_PARENT,
 ]
 
-/** Address from the newest ready line of the log, or undefined while there is none. */
-function readyUrl(log: string): string | undefined {
-  for (const line of linesOf(log).reverse()) {
-    const { message, url } = parseLine(line)
-    if (message === 'ready' && typeof url === 'string') return url
-  }
-  return undefined
-}
-
-/** ` (<last error>)`, or nothing when the log holds none. */
-function lastError(log: string): string {
-  for (const line of linesOf(log).reverse()) {
-    const { level, message, error } = parseLine(line)
-    if (level === 'error') return `: ${error?.message ?? String(message)}`
-    const thrown = /^(\w*Error(?: \[\w+\])?: .*)/.exec(line)?.[1]
-    if (thrown) return `: ${thrown}`
-  }
-  return ''
-}
-
-/** The end of a log: enough for its last error. */
-function linesOf(log: string): string[] {
-  if (!existsSync(log) || statSync(log).size > 5_000_000) return []
-  return readFileSync(log, 'utf8').split('\n').filter(Boolean).slice(-200)
-}
-
-function parseLine(line: string): { level?: unknown; message?: unknown; url?: unknown; error?: { message?: string } } {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return {}
-  }
-}
+const withColon = (reason: string) => (reason ? `: ${reason}` : '')

@@ -10,6 +10,7 @@ import { openLog } from './daemon.ts'
 import { demoBlock } from './demo-block.ts'
 import { LOGS, ROOT } from './paths.ts'
 import type { Prepared } from './prepare.ts'
+import { lastError } from './process-log.ts'
 import { neededPorts, type ProcessPlan, planProcesses, portOf } from './processes.ts'
 import { longStep, Obstacle, say } from './say.ts'
 import { loadSecrets } from './secrets.ts'
@@ -69,15 +70,17 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     })
   }
 
-  /** Demo tenant, members and operator: through the front door of command-api, and only what is missing. */
+  /** Demo tenant and operator; what is there already stays as it is. */
   async function seed(plans: ProcessPlan[]): Promise<void> {
     if (isGoingDown) return
-    const commandApi = plans.find(({ name }) => name === 'command-api')
-    const log = openLog(`${LOGS}/seed.log`)
+    const path = `${LOGS}/seed.log`
+    const log = openLog(path)
+    const seedEnv = Object.assign({}, env, ...plans.filter(({ isOurs }) => isOurs).map((plan) => plan.env))
     const code = await longStep('seeding the demo data', () =>
-      runHelper([`${ROOT}/command-api/src/seed.ts`], { ...env, ...commandApi?.env }, log),
+      runHelper([`${ROOT}/command-api/src/seed.ts`], seedEnv, log),
     ).finally(() => closeSync(log))
-    if (code !== 0 && !isGoingDown) throw new Obstacle(`The demo data could not be seeded: ${LOGS}/seed.log says why.`)
+    if (code !== 0 && !isGoingDown)
+      throw new Obstacle(`The demo data could not be seeded: ${lastError(path)}: ${path} says more.`)
   }
 
   /** Runs one short-lived process of ours to its end. Returns its exit code. */
@@ -123,7 +126,10 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     commandApiUrl: `http://127.0.0.1:${portOf('COMMAND_API_PORT', env)}`,
     queryApiUrl: `http://127.0.0.1:${portOf('QUERY_API_PORT', env)}`,
     apiKey: env.COFFEECHAIN_API_KEY ?? 'test_cc_api_key_12345',
-    operator: undefined,
+    operator: {
+      email: env.OPERATOR_EMAIL || 'operator@portolan.example',
+      password: env.OPERATOR_PASSWORD ? 'the one of OPERATOR_PASSWORD' : 'portolan-demo-operator',
+    },
     logs: LOGS,
     today: new Date(),
   })
