@@ -199,7 +199,7 @@ export const ledgerSchema = z
         tenantId: z.string(),
         entryId: z.string().meta({ description: 'Lines of one movement share it and add up to 0' }),
         account: z.string().meta({ example: 'member:CC1234567' }),
-        memberId: z.string(),
+        memberId: z.string().nullable().meta({ description: 'Null for supplier penalties, which no member bears' }),
         bookingId: z.string(),
         kind: z.string().meta({ example: 'deduction' }),
         amount: z.int().meta({ description: 'Signed whole units of currency' }),
