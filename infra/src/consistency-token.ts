@@ -82,6 +82,9 @@ export function hasReached(reached: Positions, wanted: Positions, topicNames: re
   )
 }
 
+/** In place of a tenant where staff's positions are kept: their reads cross tenants. No customer may bear the name. */
+export const STAFF_POSITIONS = 'platform'
+
 export interface WrittenPositions {
   /**
    * Notes what `principal` wrote; call it before answering the command. Never rejects: the command is committed, and

@@ -1,5 +1,6 @@
 /** `POST /ops/tenants/{tenantId}/bookings/{bookingId}/…`: what operators decide. Mounted behind the staff authentication. */
 
+import { mergePositions, STAFF_POSITIONS } from '@portolan/infra/consistency-token.ts'
 import { parseInput } from '@portolan/infra/http/problem.ts'
 import { contextOf } from '@portolan/infra/http/server.ts'
 import { staffOf } from '@portolan/infra/http/staff-auth.ts'
@@ -68,7 +69,7 @@ async function command(deps: BookingDeps, req: Request, res: Response, decide: D
   const { correlationId, traceparent } = contextOf(res)
   const principal = `staff:${staff.accountId}`
   const scope = idempotencyScope(req, principal, bookingId)
-  await deps.store.singleFlight(tenantId, scope, () =>
+  const handled = await deps.store.singleFlight(tenantId, scope, () =>
     deps.store.handle({
       context: {
         tenantId,
@@ -88,7 +89,9 @@ async function command(deps: BookingDeps, req: Request, res: Response, decide: D
     }),
   )
   const { state, positions } = await deps.store.load(tenantId, deps.bookingType, stream)
-  await deps.noteWritten(res, { tenantId, principal }, positions)
+  // The member's account may have moved too, and staff's reads cross tenants.
+  const reflected = handled.replayed ? positions : mergePositions(positions, handled.positions)
+  await deps.noteWritten(res, { tenantId: STAFF_POSITIONS, principal }, reflected)
   if (!state) throw bookingNotFound(bookingId)
   // An approval that came too late was recorded as expired: a fact, but not what the operator asked for.
   if (state.phase === 'expired' && known.phase === 'pending_approval') {
