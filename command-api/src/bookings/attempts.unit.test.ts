@@ -46,9 +46,10 @@ describe('a step that is due', () => {
   })
 
   it('is refused to any other execution', () => {
-    const s = held()
-    s.start('deduct')
-    expect(s.start('deduct')).to.equal('over')
+    const s = requested()
+    s.start('place-hold')
+    expect(s.start('place-hold')).to.equal('over')
+    expect(s.appended).to.deep.equal([])
   })
 
   it('is refused under an attempt number that is not open', () => {

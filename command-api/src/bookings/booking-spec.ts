@@ -230,6 +230,15 @@ export class BookingSpec {
     return this.report(step, { kind: 'succeeded', result })
   }
 
+  /** Repeats `act` while `step` is open; fails when that never ends. */
+  whileOpen(step: string, act: () => unknown): this {
+    for (let times = 0; this.booking.open[step]; times += 1) {
+      if (times === 500) throw new Error(`'${step}' is asked for without end`)
+      act()
+    }
+    return this
+  }
+
   executionOf(step: string): string {
     const { claim } = this.step(step)
     if (!claim) throw new Error(`'${step}' is not claimed`)

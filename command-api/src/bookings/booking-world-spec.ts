@@ -54,6 +54,8 @@ export class BookingWorld {
   readonly orders = new Map<BookingSpec, SupplierOrder>()
   balance = startBalance
   private coffee = 1
+  /** How much time passes at once, at most: some walks are quick, in some everything is late. */
+  private readonly hurry: number
   isFaultless = false
   private readonly random: () => number
   private transactions = new Set<string>()
@@ -63,8 +65,9 @@ export class BookingWorld {
 
   constructor(seed: number) {
     this.random = randomFrom(seed)
+    this.hurry = this.pick([second / 2, 3 * second, 20 * second])
     const { member } = this
-    this.bookings = ['bkg_1', 'bkg_2'].map((bookingId) => {
+    this.bookings = ['bkg_1', 'bkg_2', 'bkg_3'].map((bookingId) => {
       const options = {
         member,
         bookingId,
@@ -80,23 +83,24 @@ export class BookingWorld {
   step(): string {
     const spec = this.pick(this.bookings)
     const [, name, act] = this.weighted([
-      [30, 'a worker takes a job', () => this.takeJob(spec)],
-      [25, 'a worker goes on', () => this.goOn()],
-      [20, 'a report arrives', () => this.deliver()],
-      [22, 'time passes', () => this.pass(this.chance(0.7) ? this.random() * 6 * second : this.random() * 3 * minute)],
-      [8, 'time passes until something is due', () => this.passUntilDue()],
-      [1, 'a day passes', () => this.pass(25 * 60 * minute)],
-      [5, 'an old job runs again', () => this.repeatOldJob(spec)],
-      [4, 'another worker gives up', () => this.giveUpWithoutClaim(spec)],
-      [3, 'a worker dies', () => this.executions.pop()],
-      [3, 'the member cancels', () => this.refusable(() => spec.cancel(this.chance(0.7)))],
+      [40, 'a worker takes a job', () => this.takeJob(spec)],
+      [40, 'a worker goes on', () => this.goOn()],
+      [40, 'a report arrives', () => this.deliver()],
+      [15, 'time passes', () => this.pass(this.random() * this.hurry)],
+      [1, 'minutes pass', () => this.pass(this.random() * 3 * minute)],
+      [0.1, 'a day passes', () => this.pass(25 * 60 * minute)],
+      [12, 'time passes until something is due', () => this.passUntilDue()],
+      [4, 'an old job runs again', () => this.repeatOldJob(spec)],
+      [1.5, 'another worker gives up', () => this.giveUpWithoutClaim(spec)],
+      [1, 'a worker dies', () => this.executions.pop()],
+      [0.7, 'the member cancels', () => this.refusable(() => spec.cancel(this.chance(0.7)))],
       [6, 'somebody approves', () => this.refusable(() => spec.approve())],
-      [1, 'somebody rejects', () => this.refusable(() => spec.reject())],
-      [4, 'an operator decides', () => this.decide(spec)],
+      [0.2, 'somebody rejects', () => this.refusable(() => spec.reject())],
+      [1, 'an operator decides', () => this.decide(spec)],
       [3, 'a webhook arrives', () => spec.webhook()],
-      [1, 'an owed refund is settled', () => spec.settleOwed()],
-      [1, 'the member buys a coffee', () => this.buyCoffee()],
-      [0.5, 'the partner resets', () => this.reset()],
+      [0.5, 'an owed refund is settled', () => spec.settleOwed()],
+      [0.3, 'the member buys a coffee', () => this.buyCoffee()],
+      [0.2, 'the partner resets', () => this.reset()],
     ])
     act()
     return name
@@ -154,7 +158,7 @@ export class BookingWorld {
 
   private report(report: Report): void {
     // A worker may die before it reports; a report may be sent twice.
-    const copies = this.isFaultless ? 1 : this.pick([0, 1, 1, 1, 1, 1, 2])
+    const copies = this.isFaultless ? 1 : this.chance(0.06) ? 0 : this.chance(0.1) ? 2 : 1
     for (let i = 0; i < copies; i += 1) this.reports.push(report)
   }
 
@@ -280,8 +284,10 @@ export class BookingWorld {
 
   /** A worker whose start request was never answered knows that it made no call itself; it cannot speak for the holder of the claim. */
   private giveUpWithoutClaim(spec: BookingSpec): void {
-    const step = this.pick(calls)
-    const attempt = spec.booking.attempts[step]
+    const { unknown, open, attempts } = spec.booking
+    const claimed = Object.values(open).find((other) => other.claim)
+    const step = unknown?.step ?? claimed?.step ?? this.pick(calls)
+    const attempt = attempts[step]
     if (!attempt) return
     const executionId = this.pick([null, this.member.newExecution()])
     spec.report(step, notDone('claim-unanswered'), { attempt, executionId })

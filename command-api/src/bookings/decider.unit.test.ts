@@ -184,9 +184,8 @@ describe('an approved booking whose fare is looked up again', () => {
 
   it('is looked up again while the supplier is not available, and fails after a quarter of an hour', () => {
     const s = awaitingApproval().approve()
-    while (s.booking.phase === 'arranging') {
-      s.after(minute).report('recheck-fare', { kind: 'not-done', code: 'supplier-unavailable', retryAfterMs: minute })
-    }
+    const unavailable = { kind: 'not-done', code: 'supplier-unavailable', retryAfterMs: minute } as const
+    s.whileOpen('recheck-fare', () => s.after(minute).report('recheck-fare', unavailable))
     expect(s.booking.attempts['recheck-fare']).to.equal(15)
     expect(s.fact('BookingFailed').reason).to.equal('supplier-unavailable')
   })
@@ -285,6 +284,13 @@ describe('a booking whose member cancels', () => {
     s.work('cancel-order', outcomes.cancelled)
     expect(s.facts).to.deep.equal(['OrderCancelled', 'RefundOwed', 'BookingCancelled'])
     expect(s.fact('BookingCancelled').refund).to.equal('pending')
+  })
+
+  it('does not end while nobody knows what was done, even if nothing else is left to undo', () => {
+    const unknownHold = requested().work('place-hold', outcomes.timeout)
+    const acceptedHold = requested().work('place-hold', outcomes.accepted)
+    const unknownPayment = requested({ holdable: false }).work('deduct', outcomes.timeout)
+    for (const s of [unknownHold, acceptedHold, unknownPayment]) expect(s.cancel().booking.phase).to.equal('undoing')
   })
 
   it('waits for tickets being issued and then gives tickets and stars back', () => {

@@ -67,7 +67,7 @@ export type BalanceVerdict = 'happened' | 'did-not-happen' | 'early' | 'inconclu
 
 /**
  * Compares the balance read now with the one recorded under the claim.
- * resetBalance: what the partner's reset returns this member to; a reading equal to it proves nothing.
+ * resetBalance: what the partner's reset returns this member to; a reading that a reset explains as well proves nothing.
  * settled: whether enough time has passed that the call cannot be carried out any more.
  */
 export function judgeBalance(
@@ -80,6 +80,8 @@ export function judgeBalance(
   if (balance === resetBalance) return 'inconclusive'
   const moved = movement.kind === 'deduction' ? -movement.amount : movement.amount
   if (balance === movement.balanceBefore + moved) return 'happened'
+  // Looks unchanged, but is also what is left when the partner reset just before it made the movement.
+  if (resetBalance !== undefined && balance === resetBalance + moved) return 'inconclusive'
   if (balance === movement.balanceBefore) return settled ? 'did-not-happen' : 'early'
   return 'inconclusive'
 }

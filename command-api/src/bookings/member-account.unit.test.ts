@@ -62,6 +62,8 @@ describe('a balance that is compared', () => {
     ['moved the wrong way', {}, 135_000, undefined, true, 'inconclusive'],
     ['is what the partner resets to, although unchanged', {}, 100_000, 100_000, true, 'inconclusive'],
     ['is what the partner resets to, although it fits', {}, 65_000, 65_000, false, 'inconclusive'],
+    ['is unchanged, but also what a reset and then the deduction leave', {}, 100_000, 135_000, true, 'inconclusive'],
+    ['is lower by the deduction from what the partner resets to', {}, 65_000, 100_000, true, 'happened'],
     ['was never read before, so nothing was called', { balanceBefore: null }, 1, undefined, false, 'did-not-happen'],
   ]
   for (const [title, change, balance, resetBalance, isSettled, verdict] of cases) {

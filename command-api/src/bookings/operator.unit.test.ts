@@ -97,8 +97,7 @@ describe('tickets that only an operator can find', () => {
   const tickets = [{ passengerIndex: 0, ticketNumber: '0162345678901', seat: '23A' }]
   function neverAnswered(): BookingSpec {
     const s = paid().work('issue-tickets', outcomes.accepted)
-    while (s.booking.open['poll-order']) s.falls('poll-order', { found: false })
-    return s
+    return s.whileOpen('poll-order', () => s.falls('poll-order', { found: false }))
   }
 
   it('confirm the booking when they were found', () => {

@@ -132,13 +132,12 @@ describe('a deduction', () => {
     const s = held()
     const startedMs = s.member.nowMs
     const pauses: number[] = []
-    while (s.booking.phase === 'arranging') {
+    s.whileOpen('deduct', () => {
       s.work('deduct', outcomes.unavailable)
-      const next = s.booking.open.deduct
-      if (!next) break
-      pauses.push(Date.parse(next.dueAt) - s.member.nowMs)
-      s.at(next.dueAt)
-    }
+      const { dueAt } = s.booking.open.deduct ?? {}
+      if (dueAt) pauses.push(Date.parse(dueAt) - s.member.nowMs)
+      if (dueAt) s.at(dueAt)
+    })
     expect(pauses).to.deep.equal([500, 1000, 2000, 4000, 8000])
     expect(s.member.nowMs - startedMs).to.be.at.most(30 * second)
     expect(s.fact('CompensationStarted').reason).to.equal('partner-unavailable')
@@ -216,7 +215,7 @@ describe('the tickets', () => {
 
   it('that are polled in vain are polled less often and go to an operator after six hours', () => {
     const s = paid().work('issue-tickets', outcomes.accepted)
-    while (s.booking.open['poll-order']) s.falls('poll-order', { found: false })
+    s.whileOpen('poll-order', () => s.falls('poll-order', { found: false }))
     expect(s.fact('OperatorNeeded')).to.include({ step: 'issue-tickets', attempt: 1, why: 'not-found-yet' })
     expect(s.booking.attempts['poll-order']).to.be.within(50, 100)
   })
@@ -246,7 +245,7 @@ describe('the tickets', () => {
     const s = paid().work('issue-tickets', outcomes.timeout)
     const sinceMs = s.member.nowMs
     const unpaid = foundOrder({ awaitingPayment: true, tickets: [] })
-    while (s.booking.unknown) s.falls('reconcile-order', unpaid)
+    s.whileOpen('reconcile-order', () => s.falls('reconcile-order', unpaid))
     expect(s.member.nowMs - sinceMs).to.equal(minute)
     expect(s.facts).to.deep.equal(['OutcomeEstablished', 'CompensationStarted'])
     expect(s.openSteps).to.deep.equal(['refund'])
@@ -254,8 +253,9 @@ describe('the tickets', () => {
 
   it('of unknown outcome go to an operator when the supplier cannot be asked', () => {
     const s = paid().work('issue-tickets', outcomes.timeout)
-    while (s.booking.open['reconcile-order'])
+    s.whileOpen('reconcile-order', () => {
       s.at(s.step('reconcile-order').dueAt).report('reconcile-order', outcomes.unavailable)
+    })
     expect(s.member.nowMs - Date.parse(s.fact('OutcomeUnknown').at)).to.be.within(14 * minute, 15 * minute)
     expect(s.fact('OperatorNeeded')).to.include({ step: 'issue-tickets', attempt: 1 })
   })
@@ -278,7 +278,7 @@ describe('a refund', () => {
 
   it('is tried again for a day, as seldom as the partner asks, then goes to an operator', () => {
     const s = failing()
-    while (s.booking.open.refund) s.work('refund', notDone(hour), 65_000).at(s.booking.retries.refund ?? s.member.now)
+    s.whileOpen('refund', () => s.at(s.step('refund').dueAt).work('refund', notDone(hour), 65_000))
     expect(s.booking.attempts.refund).to.equal(25)
     expect(s.facts).to.deep.equal(['OperatorNeeded'])
   })
@@ -287,7 +287,7 @@ describe('a refund', () => {
     const s = failing()
     const { deadline } = s.step('refund')
     s.work('refund', outcomes.timeout, 65_000)
-    while (s.booking.unknown) s.falls('reconcile-movement', { balance: 65_000, readAt: s.member.now })
+    s.whileOpen('reconcile-movement', () => s.falls('reconcile-movement', { balance: 65_000, readAt: s.member.now }))
     expect(s.step('refund')).to.include({ attempt: 2, deadline })
   })
 
@@ -314,7 +314,7 @@ describe('the cancellation of paid tickets', () => {
 
   it('of unknown outcome is tried again once the order is seen to stand', () => {
     const s = cancelling().work('cancel-order', outcomes.timeout)
-    while (s.booking.unknown) s.falls('reconcile-order', foundOrder())
+    s.whileOpen('reconcile-order', () => s.falls('reconcile-order', foundOrder()))
     expect(s.fact('OutcomeEstablished').happened).to.equal(false)
     expect(s.step('cancel-order').attempt).to.equal(2)
   })

@@ -4,7 +4,7 @@ import { type BookingSpec, held, minute, outcomes, second, unknownDeduction } fr
 /** Each reading falls due in its turn and says `balance`, until the question is answered. Returns how long that took in ms. */
 function read(s: BookingSpec, balance: number): number {
   const sinceMs = Date.parse(s.fact('OutcomeUnknown').at)
-  while (s.booking.open['reconcile-movement']) s.falls('reconcile-movement', { balance, readAt: s.member.now })
+  s.whileOpen('reconcile-movement', () => s.falls('reconcile-movement', { balance, readAt: s.member.now }))
   return s.member.nowMs - sinceMs
 }
 
@@ -79,8 +79,9 @@ describe('an unknown deduction of 35,000 stars from 100,000', () => {
 
   it('goes to an operator when the partner cannot be asked for a quarter of an hour', () => {
     const s = unknownDeduction()
-    while (s.booking.open['reconcile-movement'])
+    s.whileOpen('reconcile-movement', () => {
       s.at(s.step('reconcile-movement').dueAt).report('reconcile-movement', outcomes.unavailable)
+    })
     expect(s.facts).to.deep.equal(['OperatorNeeded'])
     expect(s.member.nowMs).to.be.at.most(Date.parse(s.fact('OutcomeUnknown').reconcileUntil))
   })
