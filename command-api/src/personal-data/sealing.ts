@@ -87,6 +87,9 @@ export function unsealSecret(ring: KeyRing, purpose: string, sealed: string): st
   return decrypt(kek.key, secretContext(purpose), split(Buffer.from(encoded, 'base64url'))).toString()
 }
 
+/** The id of the environment's key that `sealSecret` used. */
+export const keyIdOfSecret = (sealed: string): string => sealed.split('.')[1] ?? ''
+
 interface Encrypted {
   iv: Buffer
   tag: Buffer

@@ -14,7 +14,8 @@ export interface SetTenantDeps {
 }
 
 /**
- * Makes settings and secrets the tenant's current ones. Returns the types of the events appended: none when nothing differs.
+ * Makes settings and secrets the tenant's current ones, sealed with the current key of the environment: after a rotation
+ * it is to be called again before the old key goes. Returns the types of the events appended: none when nothing differs.
  * Rejects: validation-error, version-conflict.
  */
 export async function setTenant(
@@ -28,12 +29,13 @@ export async function setTenant(
   const hasNewSecrets =
     current?.partnerApiKey !== secrets.partnerApiKey ||
     !current.credentialSha256.equals(credentialHash(secrets.credential))
+  const isSealedWithOldKey = current !== null && current.sealedWith !== ring.current.id
   const handled = await handle({
     context: { ...context, tenantId },
     streams: { tenant: { type: tenantStreamType, stream: tenantStream(tenantId) } },
     decide: ({ tenant }, now) => {
       const events = decideTenant({ settings, hasNewSecrets }, tenant, now)
-      const effects = events.length > 0 ? [storeTenantEffect(ring, settings, secrets)] : []
+      const effects = events.length > 0 || isSealedWithOldKey ? [storeTenantEffect(ring, settings, secrets)] : []
       return { events: { tenant: events }, effects }
     },
   })

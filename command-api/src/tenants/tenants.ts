@@ -4,7 +4,7 @@ import { withTenant } from '@portolan/infra/postgres.ts'
 import { type TenantSettings, tenantSettingsSchema } from '@portolan/schemas/tenants/messages.ts'
 import type pg from 'pg'
 import type { KeyRing } from '../personal-data/key-ring.ts'
-import { sealSecret, unsealSecret } from '../personal-data/sealing.ts'
+import { keyIdOfSecret, sealSecret, unsealSecret } from '../personal-data/sealing.ts'
 
 /** Longer would let a revoked credential live on: a change of a tenant holds everywhere within a second. */
 const FRESH_MS = 1000
@@ -17,6 +17,8 @@ export interface Tenant {
   credentialSha256: Buffer
   /** The key we present to the partner. */
   partnerApiKey: string
+  /** Id of the environment's key that seals it. */
+  sealedWith: string
 }
 
 /** Finds a tenant by the id a client sent; null for anything that is no tenant's id. */
@@ -66,6 +68,7 @@ export async function loadTenant(pool: pg.Pool, ring: KeyRing, tenantId: string)
     settings: tenantSettingsSchema.parse(row.settings),
     credentialSha256: row.credential_sha256,
     partnerApiKey: unsealSecret(ring, partnerKeyPurpose(tenantId), row.partner_api_key_sealed),
+    sealedWith: keyIdOfSecret(row.partner_api_key_sealed),
   }
 }
 
