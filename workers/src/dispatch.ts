@@ -2,12 +2,16 @@
  * From the log to the queue: every StepRequested becomes a job, delayed until it is due; a StepWithdrawn takes its job out.
  * Needs no state of its own. What it misses (Redis away, group offset lost, a tenant's places taken) the sweep brings back.
  */
+import { consume, type Sink } from '@portolan/infra/consumer/consume.ts'
+import { createGroupSink, type Parking } from '@portolan/infra/consumer/group-sink.ts'
 import type { ConsumedEvent } from '@portolan/infra/consumer/record.ts'
+import type { KafkaPort } from '@portolan/infra/kafka.ts'
 import type { Logger } from '@portolan/infra/log.ts'
+import type { Metrics } from '@portolan/infra/telemetry.ts'
 import { eventCatalogues, readEvent } from '@portolan/schemas/catalogue.ts'
 import type { EventEnvelope } from '@portolan/schemas/envelope.ts'
 import { type StepJob, stepEvents } from '@portolan/schemas/steps.ts'
-import { type TopicName, topics } from '@portolan/schemas/topics.ts'
+import { consumerGroups, type TopicName, topics } from '@portolan/schemas/topics.ts'
 import type { AttemptName, StepQueue } from './steps/step-queue.ts'
 
 /** Every topic whose streams have steps, whatever the vertical. */
@@ -49,6 +53,33 @@ export function createDispatch({ queue, logger }: { queue: StepQueue; logger: Lo
     if (left > 0)
       logger.warn('steps left to the sweep', { left, tenants: [...new Set(add.map((job) => job.tenantId))] })
   }
+}
+
+export interface DispatchOptions {
+  /** KAFKA_TOPIC_PREFIX */
+  topicPrefix: string
+  handle: ReturnType<typeof createDispatch>
+}
+
+/** Starts consuming. `hasBegun`: every event from here on will be seen. */
+export function startDispatch(
+  deps: { kafka: KafkaPort; logger: Logger; metrics: Metrics; parking: Parking },
+  { topicPrefix, handle }: DispatchOptions,
+): { stop(): Promise<void>; hasBegun(): boolean } {
+  const groupId = topicPrefix + consumerGroups.dispatch
+  const inKafka = createGroupSink(deps, { groupId, topicPrefix, whenLost: 'end', handle })
+  let hasBegun = false
+  const sink: Sink = {
+    ...inKafka,
+    // Only now: what is published before the first start is known may lie behind it, and would wait for the sweep.
+    load: async (partitions, commit) => {
+      const checkpoints = await inKafka.load(partitions, commit)
+      hasBegun = true
+      return checkpoints
+    },
+  }
+  const consumer = consume(deps, { name: 'dispatch', groupId, topics: topicsWithSteps, topicPrefix, sink })
+  return { stop: () => consumer.stop(), hasBegun: () => hasBegun }
 }
 
 /** Whatever the queue complains about, it is never the event's fault: marked as a failed connection, so that nothing is parked for it. */

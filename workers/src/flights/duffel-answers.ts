@@ -102,6 +102,11 @@ export function pauseAfter(headers: unknown, nowMs: number): number {
   return parseRetryAfter(headers.get('ratelimit-reset'), nowMs) ?? 0
 }
 
+/** Duffel's id of the request, null when there was no answer. */
+export function requestIdOf(headers: unknown): string | null {
+  return isHeaderReader(headers) ? (headers.get('x-request-id')?.slice(0, 100) ?? null) : null
+}
+
 function isHeaderReader(headers: unknown): headers is HeaderReader {
   return typeof headers === 'object' && headers !== null && typeof (headers as HeaderReader).get === 'function'
 }

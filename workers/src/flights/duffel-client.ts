@@ -4,10 +4,18 @@
  * connection lives on until Duffel closes it; the breaker bounds how many of those there can be.
  */
 import { Duffel } from '@duffel/api'
+import type { Logger } from '@portolan/infra/log.ts'
 import type { z } from 'zod'
 import { asRead, type CallAnswer } from '../steps/call-answer.ts'
 import type { CallLimits, Guard } from '../steps/guard.ts'
-import { type DuffelCallKind, type DuffelResponse, pauseAfter, readFailure, readSuccess } from './duffel-answers.ts'
+import {
+  type DuffelCallKind,
+  type DuffelResponse,
+  pauseAfter,
+  readFailure,
+  readSuccess,
+  requestIdOf,
+} from './duffel-answers.ts'
 
 export interface DuffelSettings {
   token: string
@@ -38,8 +46,14 @@ export function createDuffelApi({ token, baseUrl }: DuffelSettings): DuffelApi {
   return new Duffel({ token, basePath: `${baseUrl.replace(/\/$/, '')}/`, source: 'portolan' })
 }
 
-/** Creates the client. now: UTC milliseconds. */
-export function createDuffelClient(api: DuffelApi, guard: Guard, now: () => number): DuffelClient {
+export interface DuffelClientDeps {
+  /** UTC milliseconds. */
+  now: () => number
+  logger: Logger
+}
+
+/** Creates the client. Calls that came to nothing are logged with Duffel's request id, which its support asks for. */
+export function createDuffelClient(api: DuffelApi, guard: Guard, { now, logger }: DuffelClientDeps): DuffelClient {
   return {
     call: async ({ kind, timeoutMs, limits, schema, send }) => {
       const answer = await guard.run(limits, () => attempt(kind, timeoutMs, schema, () => send(api)))
@@ -59,8 +73,12 @@ export function createDuffelClient(api: DuffelApi, guard: Guard, now: () => numb
       respectLimit(response.headers)
       return readSuccess(kind, response, schema)
     } catch (error) {
-      respectLimit((error as { headers?: unknown } | undefined)?.headers)
-      return readFailure(error, now())
+      const { headers } = (error ?? {}) as { headers?: unknown }
+      respectLimit(headers)
+      const answer = readFailure(error, now())
+      const { code } = answer as { code?: string }
+      logger.warn('supplier refused or failed', { kind, outcome: answer.kind, code, requestId: requestIdOf(headers) })
+      return answer
     }
   }
 

@@ -4,6 +4,7 @@
  * taken out of duffel-lookup.ts another booking's order is found; with 'create' treated as 'act' in duffel-answers.ts the
  * order that Duffel makes later (200) is unknown instead of accepted.
  */
+import { createLogger } from '@portolan/infra/log.ts'
 import type { PassengerDetails } from '@portolan/schemas/bookings/messages.ts'
 import type { FlightSearch, SupplierOffer } from '@portolan/schemas/flights/offers.ts'
 import { expect } from 'chai'
@@ -19,6 +20,7 @@ import type { OrderPassenger } from './duffel-orders.ts'
 import { currentOffer, sameFlightsAgain, searchFlights } from './duffel-search.ts'
 
 const guardOptions = { concurrency: 10, queueMax: 100, failuresToOpen: 1_000, halfOpenAfterMs: 100 }
+const logger = createLogger({ process: 'test', level: 'error' })
 const soon = () => ({ sendBeforeMs: Date.now() + 5_000 })
 const departureDate = new Date(Date.now() + 40 * 86_400_000).toISOString().slice(0, 10)
 const returnDate = new Date(Date.now() + 47 * 86_400_000).toISOString().slice(0, 10)
@@ -44,7 +46,7 @@ describe('Duffel', () => {
   before(async () => {
     sandbox = await startSandbox('duffel', { SANDBOX_ASYNC_DELAY_SECONDS: '0.2', SANDBOX_SLOW_SECONDS: '1' })
     const api = createDuffelApi({ token: 'duffel_test_x', baseUrl: sandbox.url })
-    const client = () => createDuffelClient(api, createGuard(guardOptions, Date.now), Date.now)
+    const client = () => createDuffelClient(api, createGuard(guardOptions, Date.now), { now: Date.now, logger })
     duffel = { searching: client(), ordering: client(), times: { orderTimeoutMs: 600, readTimeoutMs: 600 } }
   })
   beforeEach(() => sandbox.reset())
@@ -265,7 +267,7 @@ describe('Duffel', () => {
       ordering: createDuffelClient(
         createDuffelApi({ token: 'duffel_test_x', baseUrl: `${sandbox.url}/` }),
         createGuard(guardOptions, Date.now),
-        Date.now,
+        { now: Date.now, logger },
       ),
     }
     const find = () =>

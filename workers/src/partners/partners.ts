@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
 import { createGuard, type Guard, type GuardOptions } from '../steps/guard.ts'
+import { callMetrics } from '../steps/guard-metrics.ts'
 import { createCoffeeChain } from './coffeechain.ts'
 import type { Partner } from './partner.ts'
 import type { KnownTenant, TenantDirectory } from './tenants.ts'
@@ -32,7 +33,6 @@ export interface Partners {
 /** Creates the partners of all tenants, each when it is first needed. */
 export function createPartners(deps: PartnersDeps, settings: PartnerSettings): Partners {
   const built = new Map<string, { fingerprint: string; partner: Partner }>()
-  const breakers = deps.metrics.gauge('breaker_state', '0 closed, 1 half-open, 2 open', ['party'])
 
   function guardOf(tenantId: string, requestsPerMinute: number): Guard {
     const throttle = createThrottle(
@@ -40,8 +40,7 @@ export function createPartners(deps: PartnersDeps, settings: PartnerSettings): P
       { key: `${deps.keyPrefix}throttle:${tenantId}`, limit: requestsPerMinute, windowMs: settings.throttleWindowMs },
       deps.newId,
     )
-    const show = (level: number) => breakers.set({ party: `partner:${tenantId}` }, level)
-    return createGuard(settings, deps.now, { throttle, onBreaker: show })
+    return createGuard(settings, deps.now, { throttle, ...callMetrics(deps.metrics, `partner:${tenantId}`) })
   }
 
   function build(tenantId: string, { settings: tenant, secrets }: KnownTenant): Partner {

@@ -50,6 +50,8 @@ export interface GuardParts {
   throttle?: Throttle
   /** Told of every change: 0 closed, 1 half-open, 2 open. */
   onBreaker?(level: 0 | 1 | 2): void
+  /** Told of every call that was sent: what came of it, and how long it took. */
+  onAnswer?(outcome: string, elapsedMs: number): void
 }
 
 /** Creates the guard of one supplier or partner account. now: UTC milliseconds. */
@@ -76,9 +78,12 @@ export function createGuard(options: GuardOptions, now: () => number, parts: Gua
     if (tooLongMs > 0) return notDone('throttled', tooLongMs)
     // The last look at the clock before sending: a process that was paused here must not send (design section 5).
     if (now() > limits.sendBeforeMs) return notDone('call-before-passed')
-    const sent = () => {
+    const sent = async () => {
       limits.onSend?.()
-      return send()
+      const startedAt = performance.now()
+      const answer = await send()
+      parts.onAnswer?.(answer.kind, performance.now() - startedAt)
+      return answer
     }
     if (limits.isMocked) return sent()
     // cockatiel would let callers wait for the trial call's end, which may be minutes; they come back instead.

@@ -24,8 +24,6 @@ export type AttemptName = Pick<StepJob, 'tenantId' | 'stream' | 'step' | 'attemp
 
 export interface StepQueueOptions {
   jobsMax: number
-  /** How long after its due time a job's place counts as taken at most. */
-  placeTtlMs: number
   /** REDIS_KEY_PREFIX */
   keyPrefix: string
 }
@@ -33,6 +31,8 @@ export interface StepQueueOptions {
 /** A handler that throws (command-api away) is run again this often, a second and more apart; then the sweep brings the job back. */
 const RUNS_MAX = 3
 const RETRY_MS = 1_000
+/** How long after its due time a job's place counts as taken at most. */
+const PLACE_TTL_MS = 600_000
 
 /**
  * Takes places. KEYS[1] the set; ARGV: now, places in all, then pairs of id and the instant until which the place counts.
@@ -67,7 +67,7 @@ export function createStepQueue(
 
   async function takePlaces(key: string, jobs: readonly StepJob[]): Promise<Set<string>> {
     const pairs = jobs.flatMap((job) => {
-      const countsUntilMs = Math.max(Date.parse(job.dueAt), deps.now()) + options.placeTtlMs
+      const countsUntilMs = Math.max(Date.parse(job.dueAt), deps.now()) + PLACE_TTL_MS
       return [jobIdOf(job), countsUntilMs]
     })
     const placed = await deps.redis.eval(takePlacesScript, 1, key, deps.now(), options.jobsMax, ...pairs)

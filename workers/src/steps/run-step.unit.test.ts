@@ -1,0 +1,205 @@
+/**
+ * The life of one run, with everything around it played by the test.
+ * Seen failing: with the `!claim.granted` line taken out of runClaimed a refused claim is called all the same; with `isSent`
+ * ignored in `attempted` a handler that fails after sending reports "not done".
+ */
+import { ServiceFault } from '@portolan/infra/http/client.ts'
+import type { KillPoint } from '@portolan/infra/kill-points.ts'
+import type { Logger } from '@portolan/infra/log.ts'
+import type { ReportOutcome, StartAttempt, StartAttemptAnswer, StepJob } from '@portolan/schemas/steps.ts'
+import { expect } from 'chai'
+import { backOffMs } from './back-off.ts'
+import { notDone } from './call-answer.ts'
+import { type Execution, runStep, type StepAnswer, type StepHandler } from './run-step.ts'
+
+const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger }
+const granted: StartAttemptAnswer = { granted: true }
+const over: StartAttemptAnswer = { granted: false, reason: 'over', retryAfterMs: null }
+const busy: StartAttemptAnswer = { granted: false, reason: 'busy', retryAfterMs: 70 }
+const done: StepAnswer = { kind: 'succeeded', value: { transactionId: 't' } }
+const settings = { claimWindowMs: 60, askAgainMs: 5 }
+
+function job(changes: Partial<StepJob> = {}): StepJob {
+  return {
+    tenantId: 'coffeechain',
+    stream: 'booking-1',
+    step: 'deduct',
+    attempt: 1,
+    dueAt: new Date().toISOString(),
+    deadline: new Date(Date.now() + 30_000).toISOString(),
+    input: { bookingId: '1', memberId: 'CC1234567' },
+    correlationId: 'c',
+    causationId: 'e',
+    mockError: 'true',
+    traceparent: 't',
+    ...changes,
+  }
+}
+
+interface Play {
+  kind?: StepHandler['kind']
+  claims?: (StartAttemptAnswer | Error)[]
+  balance?: StartAttemptAnswer | Error
+  run?(execution: Execution): Promise<StepAnswer | null>
+  job?: Partial<StepJob>
+}
+
+/** Runs one job and tells what happened. */
+async function play({
+  kind = 'claimed',
+  claims = [granted],
+  balance = granted,
+  run = async () => done,
+  ...rest
+}: Play) {
+  const seen = { starts: [] as StartAttempt[], reports: [] as ReportOutcome[], points: [] as KillPoint[], calls: 0 }
+  const give = (answer: StartAttemptAnswer | Error | undefined): StartAttemptAnswer => {
+    if (!answer || answer instanceof Error) throw answer ?? new ServiceFault('timeout', 'no answer')
+    return answer
+  }
+  const again = await runStep(
+    {
+      attempts: {
+        start: async (request) => {
+          seen.starts.push(request)
+          return give(claims[Math.min(seen.starts.length, claims.length) - 1])
+        },
+        recordBalance: async () => give(balance),
+      },
+      report: async (report) => void seen.reports.push(report),
+      handlers: {
+        deduct: {
+          kind,
+          callTimeoutMs: 10,
+          run: (_job, execution) => {
+            seen.calls += 1
+            return run(execution)
+          },
+        },
+      },
+      logger,
+      reach: (point) => void seen.points.push(point),
+      now: Date.now,
+      newId: () => 'execution-1',
+    },
+    settings,
+    job(rest.job),
+  )
+  return { ...seen, again, outcome: seen.reports[0]?.outcome, executionId: seen.reports[0]?.executionId }
+}
+
+const sendThen =
+  (answer: () => StepAnswer) =>
+  async ({ onSend }: Execution) => {
+    onSend()
+    return answer()
+  }
+
+describe('a claimed step', () => {
+  it('is called once under its claim, and reported with what names it', async () => {
+    const { starts, reports, calls, points } = await play({ run: sendThen(() => done) })
+    expect(calls).to.equal(1)
+    expect(points).to.deep.equal(['after-claim', 'after-call', 'before-report'])
+    const attempt = { tenantId: 'coffeechain', stream: 'booking-1', step: 'deduct', attempt: 1, memberId: 'CC1234567' }
+    const context = { correlationId: 'c', causationId: 'e', mockError: 'true', traceparent: 't' }
+    expect(starts[0]).to.deep.include({ ...attempt, ...context, executionId: 'execution-1', callTimeoutMs: 10 })
+    expect(Date.parse(starts[0]?.callBefore ?? '')).to.be.within(
+      Date.now() - 1_000,
+      Date.now() + settings.claimWindowMs,
+    )
+    expect(reports).to.deep.equal([
+      {
+        ...attempt,
+        ...context,
+        executionId: 'execution-1',
+        outcome: { kind: 'succeeded', result: { transactionId: 't' } },
+      },
+    ])
+  })
+
+  it('is dropped when its claim is over', async () => {
+    const { calls, reports, again } = await play({ claims: [over] })
+    expect({ calls, reports, again }).to.deep.equal({ calls: 0, reports: [], again: undefined })
+  })
+
+  it('comes back when another movement is open, until its deadline', async () => {
+    expect(await play({ claims: [busy] })).to.deep.include({ calls: 0, reports: [], again: { againInMs: 70 } })
+    const late = await play({ claims: [busy], job: { deadline: new Date(Date.now() - 1).toISOString() } })
+    expect(late).to.deep.include({ calls: 0, again: undefined, executionId: null })
+    expect(late.outcome).to.deep.equal({ kind: 'not-done', code: 'deadline-passed', retryAfterMs: 0 })
+  })
+
+  it('asks again under the same execution while nobody answers, and gives up without a call', async () => {
+    const fault = new ServiceFault('timeout', 'no answer')
+    const answered = await play({ claims: [fault, fault, granted] })
+    expect(answered.starts.map(({ executionId }) => executionId)).to.deep.equal(Array(3).fill('execution-1'))
+    expect(answered.calls).to.equal(1)
+    const silent = await play({ claims: [fault] })
+    expect(silent.calls).to.equal(0)
+    expect(silent.outcome).to.include({ kind: 'not-done', code: 'claim-unanswered' })
+    expect(silent.executionId).to.equal('execution-1')
+  })
+
+  it('is not done when its handler fails before sending, unknown when it fails after', async () => {
+    const fail = () => {
+      throw new Error('a fault of ours')
+    }
+    expect((await play({ run: async () => fail() })).outcome).to.include({ kind: 'not-done', code: 'worker-fault' })
+    expect((await play({ run: sendThen(fail) })).outcome).to.deep.equal({ kind: 'unknown', code: 'server-error' })
+  })
+
+  it('is not called when its balance cannot be recorded', async () => {
+    const record = async ({ recordBalance }: Execution) =>
+      (await recordBalance(5, '2027-01-01T00:00:00Z')) ? done : null
+    expect((await play({ run: record })).outcome?.kind).to.equal('succeeded')
+    expect((await play({ run: record, balance: over })).reports, 'the claim is lost').to.deep.equal([])
+    for (const balance of [busy, new ServiceFault('timeout', 'no answer'), new Error('bad')])
+      expect((await play({ run: record, balance })).outcome).to.include({ kind: 'not-done', code: 'worker-fault' })
+  })
+
+  it('does not reach the point behind its call when nothing was sent', async () => {
+    const { points } = await play({ run: async () => notDone('breaker-open') })
+    expect(points).to.deep.equal(['after-claim', 'before-report'])
+  })
+})
+
+describe('a step that is only read', () => {
+  it('needs no claim', async () => {
+    const { starts, outcome, executionId } = await play({ kind: 'read' })
+    expect({ starts, executionId }).to.deep.equal({ starts: [], executionId: null })
+    expect(outcome?.kind).to.equal('succeeded')
+  })
+
+  it('is not read any more after its deadline', async () => {
+    const late = { deadline: new Date(Date.now() - 1).toISOString() }
+    const { calls, outcome } = await play({ kind: 'read', job: late })
+    expect({ calls, code: outcome?.kind === 'not-done' && outcome.code }).to.deep.equal({
+      calls: 0,
+      code: 'deadline-passed',
+    })
+    expect((await play({ kind: 'timer', job: late })).outcome?.kind, 'a timer').to.equal('succeeded')
+  })
+
+  it('reports a fault of ours as not done', async () => {
+    const { outcome } = await play({ kind: 'read', run: () => Promise.reject(new Error('bad')) })
+    expect(outcome).to.include({ kind: 'not-done', code: 'worker-fault' })
+  })
+})
+
+describe('a step that nobody here knows', () => {
+  it('is left alone', async () => {
+    expect(await play({ job: { step: 'constructor' } })).to.deep.include({ calls: 0, starts: [], reports: [] })
+  })
+})
+
+describe('the pause before the next attempt', () => {
+  it('doubles from half a second to fifteen, never undercuts what was asked for, and is spread', () => {
+    const exact = () => 0
+    expect([1, 2, 3, 6, 50].map((attempt) => backOffMs(attempt, null, exact))).to.deep.equal([
+      500, 1000, 2000, 15_000, 15_000,
+    ])
+    expect(backOffMs(1, 4_000, exact)).to.equal(4_000)
+    expect(backOffMs(1, 1e12, exact)).to.equal(3_600_000)
+    expect(backOffMs(1, null, () => 1)).to.equal(625)
+  })
+})
