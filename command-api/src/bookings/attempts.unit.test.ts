@@ -1,3 +1,8 @@
+/**
+ * Claims, balances, watches and reports. Seen failing when: a claimed attempt is granted again; a late or foreign report is believed from any
+ * execution; a movement starts while another is open; a lost call counts as never sent; a deadline or a hold that ran out is not looked at;
+ * the failed job of a watch counts as a failed watch; a balance other than the recorded one allows the call.
+ */
 import { expect } from 'chai'
 import {
   type BookingSpec,

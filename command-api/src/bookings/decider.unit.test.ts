@@ -1,3 +1,8 @@
+/**
+ * What members and operators may do, in every state. Seen failing when: an overdue approval can still be given; approving, cancelling or a
+ * webhook counts twice; a departed flight can be cancelled; a dearer fare is taken; a cancelled booking ends while a call is claimed or
+ * unknown, gives the stars back before the tickets, or forgets the refund of one that was failing.
+ */
 import { expect } from 'chai'
 import {
   BookingSpec,

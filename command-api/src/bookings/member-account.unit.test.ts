@@ -1,3 +1,7 @@
+/**
+ * The member's account and the comparison of balances. Seen failing when: settling any movement ends the open one; a reading equal to the
+ * partner's reset balance, or explained by a reset before the call, is believed.
+ */
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import { expect } from 'chai'
 import { emptyAccount, evolveAccount, judgeBalance, type OpenMovement } from './member-account.ts'

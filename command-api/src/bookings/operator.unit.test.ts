@@ -1,3 +1,7 @@
+/**
+ * Decisions of operators. Seen failing when: a repeated decision is taken for one about the next question; a decision about another attempt is
+ * taken; settling a voided movement ends the movement of another booking; the queue's entry names the poll's attempt.
+ */
 import { expect } from 'chai'
 import {
   type BookingSpec,

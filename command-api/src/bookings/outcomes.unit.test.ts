@@ -1,3 +1,8 @@
+/**
+ * What follows from each outcome of each step. Seen failing when: an unknown outcome is tried again; retries ignore their window; a 404 of the
+ * partner does not become an owed refund; a hold expires while its tickets are being paid; an order without tickets confirms; an order that
+ * the supplier called off is polled on; an unknown refund starts a new window.
+ */
 import type { FailureReason } from '@portolan/schemas/bookings/messages.ts'
 import { expect } from 'chai'
 import { ZodError } from 'zod'

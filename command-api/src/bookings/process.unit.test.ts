@@ -1,3 +1,7 @@
+/**
+ * The process manager by itself; the scenarios of every other file check that it is stable and never reuses an attempt number. Seen failing when:
+ * a watch keeps its number; attempts start at 1 again; steps are asked for while one is claimed; the window counts from the last attempt.
+ */
 import { expect } from 'chai'
 import { confirmed, held, hour, minute, outcomes, paid, requested, second, times } from './booking-spec.ts'
 import { nextSteps } from './process.ts'

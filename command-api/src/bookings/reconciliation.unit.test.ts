@@ -1,3 +1,7 @@
+/**
+ * Unknown deductions, concluded by comparing balances. Seen failing when: a reading counts by when it is reported instead of when it was due;
+ * the balance a reset returns to is believed; a reading from after the deadline is compared; an amount without a transaction id is not owed.
+ */
 import { expect } from 'chai'
 import { type BookingSpec, held, minute, outcomes, second, unknownDeduction } from './booking-spec.ts'
 
