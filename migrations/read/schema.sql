@@ -38,6 +38,12 @@ CREATE SCHEMA ledger_1;
 CREATE SCHEMA read_models;
 
 --
+-- Name: tenants_1; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA tenants_1;
+
+--
 -- Name: create_projection_version(text); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -377,6 +383,28 @@ CREATE VIEW read_models.ledger_lines WITH (security_invoker='true') AS
    FROM ledger_1.ledger_lines;
 
 --
+-- Name: tenants; Type: TABLE; Schema: tenants_1; Owner: -
+--
+
+CREATE TABLE tenants_1.tenants (
+    tenant_id text NOT NULL,
+    name text NOT NULL,
+    settings jsonb NOT NULL,
+    stream_version bigint NOT NULL
+);
+
+--
+-- Name: tenants; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.tenants WITH (security_invoker='true') AS
+ SELECT tenants.tenant_id,
+    tenants.name,
+    tenants.settings,
+    tenants.stream_version
+   FROM tenants_1.tenants;
+
+--
 -- Name: booking_details booking_details_pkey; Type: CONSTRAINT; Schema: booking_details_1; Owner: -
 --
 
@@ -431,6 +459,13 @@ ALTER TABLE ONLY public.projection_checkpoints
 
 ALTER TABLE ONLY public.projection_versions
     ADD CONSTRAINT projection_versions_pkey PRIMARY KEY (name, version);
+
+--
+-- Name: tenants tenants_pkey; Type: CONSTRAINT; Schema: tenants_1; Owner: -
+--
+
+ALTER TABLE ONLY tenants_1.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (tenant_id);
 
 --
 -- Name: booking_list_by_member; Type: INDEX; Schema: booking_list_1; Owner: -
@@ -584,6 +619,30 @@ CREATE POLICY tenant ON ledger_1.ledger_balances FOR SELECT TO portolan_query_ap
 CREATE POLICY tenant ON ledger_1.ledger_lines FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
 
 --
+-- Name: tenants projections; Type: POLICY; Schema: tenants_1; Owner: -
+--
+
+CREATE POLICY projections ON tenants_1.tenants TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: tenants staff; Type: POLICY; Schema: tenants_1; Owner: -
+--
+
+CREATE POLICY staff ON tenants_1.tenants FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: tenants tenant; Type: POLICY; Schema: tenants_1; Owner: -
+--
+
+CREATE POLICY tenant ON tenants_1.tenants FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: tenants; Type: ROW SECURITY; Schema: tenants_1; Owner: -
+--
+
+ALTER TABLE tenants_1.tenants ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: SCHEMA booking_details_1; Type: ACL; Schema: -; Owner: -
 --
 
@@ -613,6 +672,14 @@ GRANT USAGE ON SCHEMA ledger_1 TO portolan_staff_reader;
 
 GRANT USAGE ON SCHEMA read_models TO portolan_query_api;
 GRANT USAGE ON SCHEMA read_models TO portolan_staff_reader;
+
+--
+-- Name: SCHEMA tenants_1; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA tenants_1 TO portolan_projections;
+GRANT USAGE ON SCHEMA tenants_1 TO portolan_query_api;
+GRANT USAGE ON SCHEMA tenants_1 TO portolan_staff_reader;
 
 --
 -- Name: FUNCTION create_projection_version(wanted text); Type: ACL; Schema: public; Owner: -
@@ -794,6 +861,21 @@ GRANT SELECT ON TABLE read_models.ledger_balances TO portolan_staff_reader;
 
 GRANT SELECT ON TABLE read_models.ledger_lines TO portolan_query_api;
 GRANT SELECT ON TABLE read_models.ledger_lines TO portolan_staff_reader;
+
+--
+-- Name: TABLE tenants; Type: ACL; Schema: tenants_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tenants_1.tenants TO portolan_projections;
+GRANT SELECT ON TABLE tenants_1.tenants TO portolan_query_api;
+GRANT SELECT ON TABLE tenants_1.tenants TO portolan_staff_reader;
+
+--
+-- Name: TABLE tenants; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.tenants TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.tenants TO portolan_staff_reader;
 
 --
 -- PostgreSQL database dump complete

@@ -1,0 +1,210 @@
+/**
+ * How far the live read models are, for reads that must not be older than something (P11), and for saying how fresh an
+ * answer is. All waiting reads of the process share one poll; a waiting read holds no connection.
+ *
+ * Positions only grow, across a switch of versions too (switch_projection refuses a version that is behind), so a
+ * position seen once never has to be looked up again. An event that is parked was passed but not applied: where the
+ * caller's positions cover one of their tenant's, the read waits as if the model were behind.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { foreignToken, hasReached, type LogPositions, type Positions } from '@portolan/infra/consistency-token.ts'
+import type { Logger } from '@portolan/infra/log.ts'
+import type { Metrics } from '@portolan/infra/telemetry.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
+import { topics } from '@portolan/schemas/topics.ts'
+import type pg from 'pg'
+
+/** The topics that each read model is made from: what is written elsewhere never holds its readers up. */
+const topicsOf = {
+  booking_details: [topics.bookings],
+  booking_list: [topics.bookings],
+  ledger: [topics.bookings, topics.members],
+  tenants: [topics.tenants],
+} as const
+export type ReadModel = keyof typeof topicsOf
+
+export interface Wanted {
+  models: readonly ReadModel[]
+  /** Whose parked streams matter; null: everybody's. */
+  tenantId: string | null
+  /** The one stream that the answer shows; absent for lists. */
+  stream?: string
+  positions: LogPositions
+  /** A token of a log that no longer exists is refused; remembered positions of one are simply over. */
+  isToken: boolean
+}
+
+export interface ReadModels {
+  /** Resolves when every model reflects the positions. Rejects: read-model-behind after the wait, validation-error for a foreign token. */
+  waitFor(wanted: Wanted): Promise<void>
+  /** Age in seconds of the oldest of these models and the number of events in it; null while unknown. */
+  freshness(models: readonly ReadModel[]): { ageSeconds: number; events: number } | null
+  stop(): Promise<void>
+}
+
+interface Progress {
+  generation: number
+  positions: Positions
+  parked: { tenantId: string; stream: string; topic: string; partition: number; position: number }[]
+  /** At `readAt`; null while nothing was applied yet. */
+  ageMs: number | null
+  readAt: number
+}
+
+interface Waiter extends Wanted {
+  deadline: number
+  resolve(): void
+  reject(error: Error): void
+}
+
+/** pool: any connection of role portolan_query_api; one is used at a time. waitMs: the bound of a wait. */
+export function createReadModels(
+  deps: { pool: pg.Pool; logger: Logger; metrics: Metrics },
+  { waitMs, pollMs, freshnessMs = 1000 }: { waitMs: number; pollMs: number; freshnessMs?: number },
+): ReadModels {
+  const known = new Map<string, Progress>()
+  const waiters = new Set<Waiter>()
+  const stopping = new AbortController()
+  let wake = new AbortController()
+  const waits = deps.metrics.histogram('read_wait_seconds', 'Reads that waited for a read model', ['outcome'])
+
+  async function poll(): Promise<void> {
+    const readAt = performance.now()
+    const rows = await readProgress(deps.pool)
+    for (const row of rows) known.set(row.name, progressOf(row, readAt))
+  }
+
+  function settleWaiters(): void {
+    for (const waiter of waiters) {
+      const isDone = isReached(known, waiter)
+      if (!isDone && performance.now() < waiter.deadline) continue
+      waiters.delete(waiter)
+      if (isDone) waiter.resolve()
+      else waiter.reject(behind())
+    }
+  }
+
+  async function pollRegularly(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      // While the database is away the waiting reads run into their deadlines.
+      await poll().catch((error) => deps.logger.debug('positions of read models not read', { error }))
+      settleWaiters()
+      const delayMs = waiters.size > 0 ? pollMs : freshnessMs
+      await sleep(delayMs, undefined, { signal: wake.signal }).catch(() => undefined) // woken by a new waiter or stop
+    }
+    for (const waiter of waiters) waiter.reject(behind())
+  }
+
+  async function wait(wanted: Wanted): Promise<void> {
+    const startedAt = performance.now()
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const isFirst = waiters.size === 0
+    waiters.add({ ...wanted, deadline: startedAt + waitMs, resolve, reject })
+    if (isFirst) {
+      wake.abort()
+      wake = new AbortController()
+    }
+    let outcome = 'reached'
+    try {
+      await promise
+    } catch (error) {
+      outcome = 'behind'
+      throw error
+    } finally {
+      waits.observe({ outcome }, (performance.now() - startedAt) / 1000)
+    }
+  }
+
+  const polling = pollRegularly()
+  return {
+    waitFor: async (wanted) => {
+      if (wanted.isToken) refuseForeign(known, wanted)
+      if (!isReached(known, wanted)) await wait(wanted)
+    },
+    freshness(models) {
+      const all = models.map((model) => known.get(model))
+      if (!all.every((progress) => progress !== undefined)) return null
+      const ages = all.map(({ ageMs, readAt }) => (ageMs === null ? Number.NaN : ageMs + performance.now() - readAt))
+      if (ages.some(Number.isNaN)) return null
+      const events = all.flatMap(({ positions }) =>
+        Object.values(positions).flatMap((partitions) => Object.values(partitions)),
+      )
+      return { ageSeconds: Math.max(0, ...ages) / 1000, events: events.reduce((sum, position) => sum + position, 0) }
+    },
+    stop: async () => {
+      stopping.abort()
+      wake.abort()
+      await polling
+    },
+  }
+}
+
+function behind(): Rejection {
+  return new Rejection('read-model-behind', 'The data is not up to date yet; try again', { retry_after: 1 })
+}
+
+function refuseForeign(known: ReadonlyMap<string, Progress>, { models, positions }: Wanted): void {
+  const generations = models.map((model) => known.get(model)?.generation ?? 0)
+  if (generations.length > 0 && generations.every((generation) => generation > positions.generation))
+    throw foreignToken()
+}
+
+function isReached(known: ReadonlyMap<string, Progress>, wanted: Wanted): boolean {
+  return wanted.models.every((model) => {
+    const progress = known.get(model)
+    const used = topicsOf[model]
+    const { generation, positions } = wanted.positions
+    if (used.every((topic) => positions[topic] === undefined)) return true
+    if (!progress || generation > progress.generation) return false
+    // Everything of an older generation is part of the republished log that this model was built from.
+    if (generation < progress.generation) return true
+    return hasReached(progress.positions, positions, used) && !progress.parked.some((parked) => covers(wanted, parked))
+  })
+}
+
+function covers({ tenantId, stream, positions: { positions } }: Wanted, parked: Progress['parked'][number]): boolean {
+  if (tenantId !== null && parked.tenantId !== tenantId) return false
+  if (stream !== undefined && parked.stream !== stream) return false
+  return (positions[parked.topic]?.[parked.partition] ?? 0) >= parked.position
+}
+
+interface ProgressRow {
+  name: string
+  positions: { topic: string; generation: number; partition: number; position: number }[] | null
+  parked: { tenant_id: string; stream: string; topic: string; partition: number; position: number }[] | null
+  age_seconds: number | null
+}
+
+function progressOf({ positions, parked, age_seconds }: ProgressRow, readAt: number): Progress {
+  const generation = Math.max(0, ...(positions ?? []).map((row) => row.generation))
+  const ofTopic: Record<string, Record<string, number>> = {}
+  for (const row of positions ?? []) {
+    if (row.generation !== generation) continue
+    ofTopic[row.topic] ??= {}
+    Object.assign(ofTopic[row.topic] ?? {}, { [row.partition]: row.position })
+  }
+  return {
+    generation,
+    positions: ofTopic,
+    parked: (parked ?? []).map(({ tenant_id, ...rest }) => ({ tenantId: tenant_id, ...rest })),
+    ageMs: age_seconds === null ? null : age_seconds * 1000,
+    readAt,
+  }
+}
+
+/** One statement and so one snapshot: an event below a position is in the rows or among the parked. */
+async function readProgress(pool: pg.Pool): Promise<ProgressRow[]> {
+  const { rows } = await pool.query<ProgressRow>({
+    name: 'read-progress',
+    text: `select v.name,
+             (select jsonb_agg(jsonb_build_object('topic', topic, 'generation', generation, 'partition', partition, 'position', position))
+              from projection_checkpoints c where c.projection = v.name and c.version = v.version) as positions,
+             (select extract(epoch from now() - min(coalesce(current_at, applied_at)))::float8
+              from projection_checkpoints c where c.projection = v.name and c.version = v.version) as age_seconds,
+             (select jsonb_agg(jsonb_build_object('tenant_id', tenant_id, 'stream', stream, 'topic', topic, 'partition', partition, 'position', position))
+              from parked_streams p where p.projection = v.name and p.version = v.version) as parked
+           from projection_versions v
+           where v.status = 'live'`,
+  })
+  return rows
+}
