@@ -10,6 +10,7 @@ import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { expectLedgerBalanced } from '@portolan/infra/testing/ledger.ts'
 import { expect } from 'chai'
 import pg from 'pg'
+import { readAllRecords } from './kafka-records.ts'
 import type { FlightChoice, Member } from './member.ts'
 import { type System, startSystem } from './system.ts'
 
@@ -76,6 +77,11 @@ describe('one booking travels the whole system', function () {
     await client.end()
     expect(rows.length).to.be.greaterThan(15)
     expect(rows.filter(({ id }) => id !== correlationId)).to.deep.equal([])
+    const records = (await readAllRecords(system.topics)).filter(({ headers }) => headers.stream?.includes(bookingId))
+    expect(records.length).to.be.greaterThan(10)
+    for (const { headers } of records) {
+      expect(Object.values(headers), 'headers of a Kafka record').to.include(correlationId)
+    }
     for (const process of [...system.commandApis, ...system.workers]) {
       const lines = process.logs.filter((line) => line.includes(correlationId))
       expect(lines, `${process.name} logged the correlation id`).not.to.have.length(0)
