@@ -73,7 +73,7 @@ export function evolveProgress(p: BookingProgress, event: ShownEvent): BookingPr
     case 'BookingConfirmed':
       return { ...unblocked(p), phase: p.undoTo ? 'undoing' : 'confirmed' }
     case 'SupplierAccepted':
-      return { ...p, isSupplierAwaited: true }
+      return { ...unblocked(p), isSupplierAwaited: true }
     case 'OutcomeUnknown': {
       const { step, attempt, code, at, reconcileUntil } = event.data
       return { ...p, unknown: { step, attempt, why: code, since: at, until: reconcileUntil } }
