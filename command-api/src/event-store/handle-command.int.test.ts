@@ -125,7 +125,7 @@ describe('handling commands', () => {
         streams: { read: { type: counterType, stream: read }, written: { type: counterType, stream: written } },
         decide: (states) => {
           decisions += 1
-            // Another process gets in between loading and appending: the append waits in the queue until the next turn.
+          // Another process gets in between loading and appending: the append waits in the queue until the next turn.
           if (decisions === 1) blocked = add(other, read)
           return { events: { written: [added(states.read.sum)] } }
         },

@@ -6,6 +6,7 @@
  * A lost version check loads and decides again, a bounded number of times.
  */
 
+import assert from 'node:assert/strict'
 import { mergePositions, type Positions } from '@portolan/infra/consistency-token.ts'
 import { withTenant } from '@portolan/infra/postgres.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
@@ -218,6 +219,8 @@ function makePlan<M extends StreamRequests>(
   const versions: Record<string, number> = {}
   const appends: StreamAppend[] = []
   const metadata = metadataOf(context)
+  const unknown = Object.keys(decision.events).filter((name) => !Object.hasOwn(streams, name))
+  assert.deepEqual(unknown, [], 'a decision names a stream that the command did not load')
   for (const [name, request] of Object.entries(streams)) {
     const { state, version } = before[name] as Loaded<unknown>
     const decided = applyEvents(request.type, state, decision.events[name] ?? [])
