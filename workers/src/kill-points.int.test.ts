@@ -2,8 +2,7 @@
  * A worker that dies at the worst moments (P7): whatever was claimed is called at most once, and what nobody reported is
  * left to the attempt's watch. The second worker finds the job, asks for the claim and is refused.
  * The step reaches the queue by the sweep, so that no test waits for Kafka to notice that a group member died.
- * Seen failing: with `runClaimed` calling the handler whatever the claim says, the partner counts two deductions after
- * `after-call` and `before-report`.
+ * Seen failing: with a refused claim ignored in run-step.ts the second worker calls, and the partner counts one deduction too many.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

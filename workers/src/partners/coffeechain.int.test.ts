@@ -1,8 +1,8 @@
 /**
  * The adapter against the stand-in that speaks CoffeeChain's wire format, faults included.
  * Seen failing: with the check of `amount_deducted` taken out of coffeechain.ts the implausible answer passes as a success;
- * with the sign check taken out the stand-in credits a negative deduction; with requestPartner waiting for `end` only,
- * the cut connection hangs.
+ * with the check of the amount taken out a negative deduction is sent; with a cut connection read as "not sent" in
+ * partner-request.ts it counts as not done; with the window taken out of the script of throttle.ts turns come too early.
  */
 import { randomUUID } from 'node:crypto'
 import { createLogger } from '@portolan/infra/log.ts'
