@@ -34,6 +34,9 @@ const roles = `
       exception when duplicate_object or unique_violation then null;
       end;
     end loop;
+    if exists (select from pg_roles where rolname = 'portolan_query_api' and rolinherit) then
+      alter role portolan_query_api noinherit;
+    end if;
     begin
       grant portolan_staff_reader to portolan_query_api;
     exception when unique_violation then null;
