@@ -12,17 +12,11 @@ import {
 import { memberAccountStream } from '@portolan/schemas/topics.ts'
 import { Router } from 'express'
 import type { Effect } from '../event-store/append.ts'
-import {
-  type AttemptSettings,
-  balanceIsRecorded,
-  claimAnswer,
-  recordBalance,
-  reportOutcome,
-  startAttempt,
-} from './attempts.ts'
+import { balanceIsRecorded, claimAnswer, recordBalance, reportOutcome, startAttempt } from './attempts.ts'
 import type { BookingDeps } from './booking-deps.ts'
 import { type Decision, nothing, type States } from './decider.ts'
 import { memberAccountStreamType } from './member-account.ts'
+import type { AttemptSettings } from './process.ts'
 
 /** How soon a worker whose member is busy with another movement asks again. */
 const busyRetryMs = 500

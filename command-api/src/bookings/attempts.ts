@@ -10,13 +10,7 @@ import type { OpenStep, Outcome, RecordBalance, ReportOutcome, StartAttempt } fr
 import type { Booking } from './booking.ts'
 import { conclude, type Decision, holdExpired, holdIsOver, nothing, type States } from './decider.ts'
 import { type At, attemptFailed, callLost, reportedLate, resolve, succeeded, timerFired } from './outcomes.ts'
-import { later, movementOf, movementSteps, type ProcessTimes } from './process.ts'
-
-export interface AttemptSettings {
-  times: ProcessTimes
-  /** What the partner's reset returns this member to, where the tenant's settings name it. */
-  resetBalance?: number | undefined
-}
+import { type AttemptSettings, later, movementOf, movementSteps } from './process.ts'
 
 const claimedStepNames: readonly string[] = Object.entries(bookingSteps)
   .filter(([, kind]) => kind.claimed)

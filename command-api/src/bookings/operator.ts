@@ -2,10 +2,10 @@
 import type { BookingEvent } from '@portolan/schemas/bookings/messages.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import type { OpenStep } from '@portolan/schemas/steps.ts'
-import type { AttemptSettings } from './attempts.ts'
 import type { Booking, StepTrouble } from './booking.ts'
 import { conclude, type Decision, existing, nothing, type States } from './decider.ts'
 import { type At, deducted, didNotHappen, owed, refunded } from './outcomes.ts'
+import type { AttemptSettings } from './process.ts'
 
 export interface DecideOutcome {
   by: string

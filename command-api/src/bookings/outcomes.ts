@@ -11,11 +11,10 @@ import {
 } from '@portolan/schemas/bookings/results.ts'
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep, Outcome } from '@portolan/schemas/steps.ts'
-import type { AttemptSettings } from './attempts.ts'
 import type { Booking } from './booking.ts'
 import { approvalExpired, compensation, type Decision, holdExpired, nothing, refundOwed } from './decider.ts'
 import { judgeBalance, type MemberAccount } from './member-account.ts'
-import { later, movementIdOf, movementOf, movementSteps } from './process.ts'
+import { type AttemptSettings, later, movementIdOf, movementOf, movementSteps } from './process.ts'
 
 /** Where an outcome is judged: the booking, its member's account, the open step, the database's instant, the settings. */
 export interface At {

@@ -33,6 +33,13 @@ export interface ProcessTimes {
   lostGraceMs: number
 }
 
+/** What judging an outcome needs besides the states. */
+export interface AttemptSettings {
+  times: ProcessTimes
+  /** What the partner's reset returns this member to, where the tenant's settings name it. */
+  resetBalance?: number | undefined
+}
+
 export const movementSteps: readonly string[] = ['deduct', 'refund']
 
 /** All steps wanted in this state. Pure: every instant comes from the events. */
