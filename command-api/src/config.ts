@@ -33,38 +33,25 @@ export const commandApiConfigSchema = z
     workersUrl,
     testMode,
     port: sharedFields.port('COMMAND_API_PORT', 3001, 'port of command-api'),
-    databaseConnectionsMax: z.coerce
-      .number()
-      .int()
-      .min(2)
-      .max(50)
-      .default(6)
-      .meta({
-        env: 'COMMAND_API_DATABASE_CONNECTIONS_MAX',
-        description: 'connections for reads; commits have one of their own',
-      }),
-    personalDataKeys: z
-      .string()
-      .meta({
-        env: 'PERSONAL_DATA_KEYS',
-        description: 'id:base64 keys of 32 bytes that wrap personal keys, the first is used for new ones',
-        secret: true,
-      }),
-    staffJwtKeys: z
-      .string()
-      .meta({
-        env: 'STAFF_JWT_KEYS',
-        description: 'id:base64 keys of 32 bytes that sign staff tokens, the first signs',
-        secret: true,
-      }),
-    duffelWebhookSecret: z
-      .string()
-      .default('')
-      .meta({
-        env: 'DUFFEL_WEBHOOK_SECRET',
-        description: 'checks webhooks of Duffel; without it they are refused',
-        secret: true,
-      }),
+    databaseConnectionsMax: z.coerce.number().int().min(2).max(50).default(6).meta({
+      env: 'COMMAND_API_DATABASE_CONNECTIONS_MAX',
+      description: 'connections for reads; commits have one of their own',
+    }),
+    personalDataKeys: z.string().meta({
+      env: 'PERSONAL_DATA_KEYS',
+      description: 'id:base64 keys of 32 bytes that wrap personal keys, the first is used for new ones',
+      secret: true,
+    }),
+    staffJwtKeys: z.string().meta({
+      env: 'STAFF_JWT_KEYS',
+      description: 'id:base64 keys of 32 bytes that sign staff tokens, the first signs',
+      secret: true,
+    }),
+    duffelWebhookSecret: z.string().default('').meta({
+      env: 'DUFFEL_WEBHOOK_SECRET',
+      description: 'checks webhooks of Duffel; without it they are refused',
+      secret: true,
+    }),
     defaultRateLimit: z.coerce
       .number()
       .int()
@@ -93,16 +80,10 @@ export const commandApiConfigSchema = z
       }),
     searchDeadlineMs: duration('SEARCH_DEADLINE_MS', 20 * second, 'how long suppliers may take to answer a search'),
     lookupTimeoutMs: duration('LOOKUP_TIMEOUT_MS', 12 * second, 'how long a balance or approval lookup may take'),
-    waitDefaultSeconds: z.coerce
-      .number()
-      .int()
-      .min(0)
-      .max(30)
-      .default(30)
-      .meta({
-        env: 'WAIT_DEFAULT_SECONDS',
-        description: 'how long create and cancel wait for the outcome without a Prefer header',
-      }),
+    waitDefaultSeconds: z.coerce.number().int().min(0).max(30).default(30).meta({
+      env: 'WAIT_DEFAULT_SECONDS',
+      description: 'how long create and cancel wait for the outcome without a Prefer header, in s',
+    }),
     approvalTtlMs: duration('APPROVAL_TTL_MS', 24 * hour, 'until a pending approval expires'),
     stepWindowMs: duration(
       'STEP_WINDOW_MS',

@@ -50,10 +50,11 @@ export const seedConfigSchema = z
     coffeechainApiUrl: z
       .url()
       .default('http://127.0.0.1:8001')
-      .meta({ env: 'COFFEECHAIN_API_URL', description: "CoffeeChain's partner API; unset, its stand-in" }),
+      .meta({ env: 'COFFEECHAIN_API_URL', description: "CoffeeChain's partner API" }),
     coffeechainApiKey: z.string().min(1).default('test_cc_api_key_12345').meta({
       env: 'COFFEECHAIN_API_KEY',
       description: "CoffeeChain's key, ours towards it and its members' towards us",
+      secret: true,
     }),
     operatorEmail: z
       .email()

@@ -23,7 +23,7 @@ const ENTRIES = {
   services: 'infra/launch/services.ts',
   ops: 'infra/ops/main.ts',
   bench: 'infra/bench/main.ts',
-  generate: 'schemas/generate.ts',
+  generate: 'infra/launch/generate.ts',
 }
 
 // Progress goes to stderr: the last line of `npm test` and the tables of `npm run ops` belong to stdout.

@@ -3,7 +3,11 @@
  * A field says with `.meta({ env, description })` which variable feeds it; `.meta` comes last in the chain.
  * Unset and empty variables mean the default. Flags are `z.stringbool()`, numbers `z.coerce.number()`.
  */
+import { writeSync } from 'node:fs'
 import { z } from 'zod'
+
+/** An entry started with this argument prints its variables as JSON and ends, instead of starting. */
+export const DESCRIBE_ARGUMENT = '--describe-config'
 
 /** Everything that is wrong with the environment, one sentence per problem; `message` holds them line by line. */
 export class ConfigError extends Error {
@@ -35,7 +39,8 @@ export interface ConfigVariable {
 }
 
 /**
- * Reads a flat object of settings from `env`.
+ * Reads a flat object of settings from `env`. Called by a process that was started with DESCRIBE_ARGUMENT it prints
+ * `describeConfig(schema)` instead and ends the process: so what is described is what the entry really reads.
  * Throws a ConfigError that names every problem at once; a `refine` over two fields is part of them when it is
  * given `when: fieldsAreValid(…)`, otherwise zod reports it only after all fields are right.
  */
@@ -43,6 +48,10 @@ export function loadConfig<S extends z.ZodObject>(
   schema: S,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): z.infer<S> {
+  if (env === process.env && process.argv.includes(DESCRIBE_ARGUMENT)) {
+    writeSync(1, `${JSON.stringify(describeConfig(schema))}\n`)
+    process.exit(0)
+  }
   const values: Record<string, string | undefined> = {}
   const names = new Map<PropertyKey, { name: string; meta: FieldMeta }>()
   for (const field of Object.keys(schema.shape)) {
@@ -80,10 +89,20 @@ export function fieldsAreValid(...fields: string[]) {
 export function describeConfig(schema: z.ZodObject): ConfigVariable[] {
   return Object.keys(schema.shape).map((field) => {
     const meta = metaOf(field, schema.shape[field])
-    const unset = (schema.shape[field] as z.ZodType).safeParse(undefined)
-    const known = unset.success && unset.data !== undefined && unset.data !== null
-    return { ...meta, required: !unset.success, default: known ? String(unset.data) : null }
+    const type = schema.shape[field] as z.ZodType
+    return { ...meta, required: !type.safeParse(undefined).success, default: defaultOf(type) }
   })
+}
+
+/** The default as it would be written in the environment, which is before any transformation; null: none. */
+function defaultOf(type: z.core.$ZodType | undefined): string | null {
+  let current: unknown = type
+  while (current instanceof z.ZodType) {
+    if (current instanceof z.ZodDefault) return String(current.def.defaultValue)
+    const { innerType, in: input } = current.def as { innerType?: unknown; in?: unknown }
+    current = innerType ?? input
+  }
+  return null
 }
 
 function sentence(

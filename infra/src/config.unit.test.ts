@@ -74,6 +74,15 @@ describe('configuration', () => {
     })
   })
 
+  it('describes a default as it would be written in the environment', () => {
+    const list = z
+      .string()
+      .default('a,b')
+      .transform((text) => text.split(','))
+      .meta({ env: 'A_LIST', description: 'a list' })
+    expect(describeConfig(z.object({ list }))[0]).to.include({ default: 'a,b', required: false })
+  })
+
   it('refuses a schema with a field that no variable feeds', () => {
     expect(() => loadConfig(z.object({ stray: z.string() }), {})).to.throw('stray lacks')
   })
