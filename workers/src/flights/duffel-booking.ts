@@ -42,7 +42,7 @@ export async function placeHold(
 /** An order that is paid and ticketed at once. */
 export async function orderInstantly(duffel: Duffel, order: NewOrder, limits: CallLimits): Promise<CallAnswer<Issued>> {
   const answer = await createOrder(duffel, order, 'instant', limits)
-  return answer.kind === 'succeeded' ? { kind: 'succeeded', value: issued(answer.value, order.passengers) } : answer
+  return answer.kind === 'succeeded' ? issued(answer.value, order.passengers) : answer
 }
 
 async function createOrder(
@@ -93,20 +93,20 @@ export async function payHeldOrder(
   const order = await getOrder(duffel, orderId, { sendBeforeMs: limits.sendBeforeMs + duffel.times.orderTimeoutMs })
   if (order.kind !== 'succeeded' || order.value.payment_status.awaiting_payment)
     return { kind: 'accepted', result: { orderId } }
-  return { kind: 'succeeded', value: issued(order.value, payment.passengers) }
+  return issued(order.value, payment.passengers)
 }
 
 function costs(order: DuffelOrder, amount: string, currency: string): boolean {
   return order.total_currency === currency && isSameAmount(order.total_amount, amount)
 }
 
-function issued(order: DuffelOrder, passengers: readonly PassengerRef[]): Issued {
+/** An order that exists: done when every passenger has a ticket, otherwise accepted, so that the missing ones are polled for. */
+function issued(order: DuffelOrder, passengers: readonly PassengerRef[]): CallAnswer<Issued> {
+  const supplierPassengerIds = passengers.map(({ supplierPassengerId }) => supplierPassengerId)
+  const tickets = ticketsOf(order, supplierPassengerIds)
+  if (tickets.length < passengers.length) return { kind: 'accepted', result: { orderId: order.id } }
   return {
-    orderId: order.id,
-    bookingReference: order.booking_reference ?? null,
-    tickets: ticketsOf(
-      order,
-      passengers.map(({ supplierPassengerId }) => supplierPassengerId),
-    ),
+    kind: 'succeeded',
+    value: { orderId: order.id, bookingReference: order.booking_reference ?? null, tickets },
   }
 }

@@ -185,6 +185,22 @@ describe('Duffel', () => {
     expect(orders[0]?.metadata).to.deep.equal({ booking_id: 'bkg_family', tenant_id: 'coffeechain', attempt: '1' })
   })
 
+  it('is not done while a ticket is missing or the paid order cannot be read', async () => {
+    for (const [bookingId, isReadable] of [
+      ['bkg_late', true],
+      ['bkg_unread', false],
+    ] as const) {
+      const order = await orderFor({}, bookingId, true)
+      const { orderId } = succeeded(await placeHold(duffel, order, soon()))
+      const unread = { operation: 'orders.get', times: 1, effect: 'skip', answer: { status: 500 } }
+      if (!isReadable) await sandbox.fault(unread)
+      const ticketless = isReadable ? [{ supplierPassengerId: 'pas_nobody' }] : []
+      const payment = { ...order, orderId, passengers: [...order.passengers, ...ticketless] }
+      expect(await payHeldOrder(duffel, payment, soon())).to.deep.equal({ kind: 'accepted', result: { orderId } })
+      expect((await sandbox.counters()).effects['payments.create']).to.be.above(0)
+    }
+  })
+
   it('does not believe an order that costs something else', async () => {
     const order = await orderFor({}, 'bkg_price', true)
     const answer = await placeHold(duffel, { ...order, supplierAmount: '1.00' }, soon())
