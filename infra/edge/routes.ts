@@ -23,10 +23,14 @@ export const routes: readonly Route[] = [
   { methods: ['GET'], path: '/api/v1/bookings/:id', owner: 'query-api' },
   { methods: ['POST'], path: '/api/v1/bookings/:id/cancel', owner: 'command-api' },
   { methods: ['GET'], path: '/api/v1/health', owner: 'query-api' },
-  // Staff and operators
-  { path: '/api/v1/staff/*', owner: 'command-api' },
-  { methods: ['POST'], path: '/ops/*', owner: 'command-api' },
-  { methods: ['GET'], path: '/ops/*', owner: 'query-api' },
+  // Staff and operators: what changes something, and what asks the log, is command-api's; lists are query-api's
+  { methods: ['POST'], path: '/api/v1/staff/auth/:verb', owner: 'command-api' },
+  { methods: ['POST'], path: '/ops/tenants/:tenantId/bookings/:bookingId/:verb', owner: 'command-api' },
+  { methods: ['GET'], path: '/ops/tenants/:tenantId/bookings/:bookingId', owner: 'query-api' },
+  { methods: ['GET'], path: '/ops/bookings', owner: 'query-api' },
+  { methods: ['GET'], path: '/ops/approvals', owner: 'query-api' },
+  { methods: ['GET'], path: '/ops/unknown-outcomes', owner: 'query-api' },
+  { methods: ['GET'], path: '/ops/ledger', owner: 'query-api' },
   // Suppliers
   { methods: ['POST'], path: '/hooks/duffel', owner: 'command-api' },
   // Contracts, for people and machines
