@@ -1,0 +1,84 @@
+/**
+ * The operator's command line: `npm run ops -- <command>`. Tables go to stdout, sentences to stderr.
+ * Exit code 0: done and good; 1: done with something to look at, or not possible; 2: the command was not understood.
+ */
+import { parseArgs } from 'node:util'
+import { say } from '../launch/say.ts'
+import type { Command } from './command.ts'
+import { connect } from './connect.ts'
+import { logCommands } from './log-commands.ts'
+import { parkedCommands } from './parked-commands.ts'
+import { rebuildCommands } from './rebuild-commands.ts'
+import { table } from './table.ts'
+
+const commands: readonly Command[] = [...logCommands, ...parkedCommands, ...rebuildCommands]
+
+const options = {
+  tenant: { type: 'string' },
+  limit: { type: 'string', default: '100' },
+  data: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+/** Runs one command line. Returns the exit code; rejects with an Obstacle when something has to be mended first. */
+export async function ops(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const parsed = parse(args)
+  if (typeof parsed === 'string') return misunderstood(parsed)
+  const { values, positionals } = parsed
+  const [name, ...given] = positionals
+  if (values.help || name === undefined) {
+    process.stdout.write(`${help()}\n`)
+    return name === undefined && !values.help ? 2 : 0
+  }
+  const command = commands.find((candidate) => candidate.name === name)
+  if (!command) return misunderstood(`There is no command ${name}.`)
+  const required = command.takes.filter((argument) => argument.startsWith('<')).length
+  if (given.length < required || given.length > command.takes.length) return misunderstood(`Usage: ${usage(command)}`)
+  const limit = Number(values.limit)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 100_000)
+    return misunderstood('--limit takes a number from 1 to 100000.')
+  return run(command, { values: given, tenant: values.tenant, limit, data: values.data }, values.json, env)
+}
+
+async function run(command: Command, args: Parameters<Command['run']>[1], isJson: boolean, env: NodeJS.ProcessEnv) {
+  const connections = await connect(env)
+  try {
+    const { rows, none = 'nothing', notes = [], isGood = true } = await command.run(connections, args)
+    if (rows) process.stdout.write(`${isJson ? JSON.stringify(rows, null, 2) : table(rows, none)}\n`)
+    for (const note of notes) say(note)
+    return isGood ? 0 : 1
+  } finally {
+    await connections.close()
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true })
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function misunderstood(sentence: string): number {
+  say(`✗ ${sentence} \`npm run ops -- --help\` lists the commands.`)
+  return 2
+}
+
+const usage = ({ name, takes }: Command): string => ['npm run ops --', name, ...takes].join(' ')
+
+function help(): string {
+  const left = (command: Command) => [command.name, ...command.takes].join(' ')
+  const width = Math.max(...commands.map((command) => left(command).length))
+  return [
+    'npm run ops -- <command> [options]',
+    '',
+    ...commands.map((command) => `  ${left(command).padEnd(width)}  ${command.help}`),
+    '',
+    '  --tenant <id>   only this tenant',
+    '  --limit <n>     at most so many rows (100)',
+    '  --data          with `events`: what they hold',
+    '  --json          rows as JSON',
+  ].join('\n')
+}

@@ -1,0 +1,148 @@
+/** Rebuilding a read model beside the live one: build, compare, switch, give up. Reads never stop. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
+import { Obstacle, say } from '../launch/say.ts'
+import type { Command, Outcome } from './command.ts'
+import { compareVersions, isEqual, type TableComparison } from './compare-versions.ts'
+import type { Row } from './table.ts'
+
+const lookEveryMs = 500
+const noProgressMs = 20_000
+/** A difference that is only an event on its way is gone at the next look. */
+const comparisonsMax = 10
+
+const versions: Command = {
+  name: 'versions',
+  takes: [],
+  help: 'versions of every projection: live, building, standby, retired',
+  async run({ read }) {
+    const { rows } = await read.query<Row>(
+      `select name as projection, version, status, to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created
+       from projection_versions order by name, version`,
+    )
+    return { rows }
+  },
+}
+
+const rebuild: Command = {
+  name: 'rebuild',
+  takes: ['<projection>'],
+  help: 'builds the next version from the log beside the live one, shows progress, and compares both',
+  async run({ read }, { values: [name = ''] }) {
+    const live = await liveVersion(read, name)
+    const { rows } = await read.query<{ version: number }>('select create_projection_version($1) as version', [name])
+    const version = rows[0]?.version ?? 0
+    say(`· building ${name}.v${version} from the beginning of the log …`)
+    await untilCaughtUp(read, name, live, version)
+    const { isGood, ...outcome } = await compareUntilSettled(read, name, live, version)
+    const next = isGood
+      ? `equal: \`npm run ops -- switch ${name} ${version}\` makes it live, \`retire ${name} ${version}\` gives it up`
+      : `not equal: \`npm run ops -- retire ${name} ${version}\` gives it up`
+    return { ...outcome, isGood, notes: [next] }
+  },
+}
+
+const compare: Command = {
+  name: 'compare',
+  takes: ['<projection>', '<version>'],
+  help: 'compares a version row by row with the live one',
+  async run({ read }, { values: [name = '', version = ''] }) {
+    const live = await liveVersion(read, name)
+    return compareUntilSettled(read, name, live, await existingVersion(read, name, version))
+  },
+}
+
+const switchTo: Command = {
+  name: 'switch',
+  takes: ['<projection>', '<version>'],
+  help: 'makes a version the live one at once; the old one goes on consuming, so that you can switch back',
+  async run({ read }, { values: [name = '', given = ''] }) {
+    const version = await existingVersion(read, name, given)
+    await refusalAsObstacle(read.query('select switch_projection($1, $2)', [name, version]))
+    return { notes: [`${name}.v${version} is live`] }
+  },
+}
+
+const retire: Command = {
+  name: 'retire',
+  takes: ['<projection>', '<version>'],
+  help: 'gives up a version that is not live and drops its tables',
+  async run({ read }, { values: [name = '', given = ''] }) {
+    const version = await existingVersion(read, name, given)
+    await refusalAsObstacle(read.query('select retire_projection_version($1, $2)', [name, version]))
+    return { notes: [`${name}.v${version} is retired, its tables are gone`] }
+  },
+}
+
+/** What the database's functions refuse is said as they say it. */
+async function refusalAsObstacle(query: Promise<unknown>): Promise<void> {
+  try {
+    await query
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string }
+    if (code === 'P0002' || code === '02000' || code === '55000') throw new Obstacle(`${message}.`)
+    throw error
+  }
+}
+
+async function liveVersion(read: pg.Client, name: string): Promise<number> {
+  const { rows } = await read.query<{ name: string; version: number }>(
+    "select name, version from projection_versions where status = 'live' order by name",
+  )
+  const live = rows.find((row) => row.name === name)
+  if (!live) throw new Obstacle(`There is no projection ${name}: say one of ${rows.map((row) => row.name).join(', ')}.`)
+  return live.version
+}
+
+async function existingVersion(read: pg.Client, name: string, given: string): Promise<number> {
+  const { rows } = await read.query<{ version: number }>(
+    "select version from projection_versions where name = $1 and status <> 'retired' order by version",
+    [name],
+  )
+  const version = rows.find((row) => String(row.version) === given.replace(/^v/, ''))?.version
+  if (version === undefined)
+    throw new Obstacle(`${name} has no version ${given}: \`npm run ops -- versions\` lists them.`)
+  return version
+}
+
+/** Says how far the build is until no partition is behind the live version. */
+async function untilCaughtUp(read: pg.Client, name: string, live: number, version: number): Promise<void> {
+  let applied = -1
+  let movedAt = performance.now()
+  for (;;) {
+    const { rows } = await read.query<{ applied: number; wanted: number; behind: number }>(
+      `select coalesce(sum(new.position), 0)::bigint as applied, coalesce(sum(old.position), 0)::bigint as wanted,
+         count(*) filter (where old.position > coalesce(new.position, 0)) as behind
+       from projection_checkpoints old
+       left join projection_checkpoints new on new.projection = old.projection and new.version = $3
+         and (new.topic, new.generation, new.partition) = (old.topic, old.generation, old.partition)
+       where old.projection = $1 and old.version = $2`,
+      [name, live, version],
+    )
+    const [row] = rows
+    if (!row) throw new Error('an aggregate has one row')
+    if (row.behind === 0) return say(`· ${row.applied} of ${row.wanted} events, caught up`)
+    if (row.applied !== applied) {
+      applied = row.applied
+      movedAt = performance.now()
+      say(`· ${row.applied} of ${row.wanted} events (${Math.floor((100 * row.applied) / Math.max(1, row.wanted))} %)`)
+    } else if (performance.now() - movedAt > noProgressMs) {
+      throw new Obstacle(
+        `${name}.v${version} does not move: is the projections process running? \`lag\` shows when it goes on.`,
+      )
+    }
+    await sleep(lookEveryMs)
+  }
+}
+
+async function compareUntilSettled(read: pg.Client, name: string, live: number, version: number): Promise<Outcome> {
+  let rows: TableComparison[] = []
+  for (let look = 0; look < comparisonsMax; look += 1) {
+    rows = await compareVersions(read, name, live, version)
+    if (rows.every((row) => isEqual(row) && row.on_the_way === 0)) break
+    await sleep(lookEveryMs)
+  }
+  return { rows, isGood: rows.every(isEqual) }
+}
+
+export const rebuildCommands: readonly Command[] = [versions, rebuild, compare, switchTo, retire]
