@@ -1,8 +1,8 @@
 /**
  * The edge between real clients and real servers.
  *
- * Sabotage this was shown to catch: forwarding without the check for plain paths, keeping the client's
- * X-Forwarded-For, and collecting a body before passing it on.
+ * Sabotage this was shown to catch: forwarding without the check for plain paths, and keeping the client's
+ * X-Forwarded-For.
  */
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
@@ -14,6 +14,7 @@ type Handler = (req: IncomingMessage, res: ServerResponse) => void
 describe('the edge', () => {
   const open: Server[] = []
   let edge: Edge
+  let away: Edge | undefined
   let commandApi: Handler
   let queryApi: Handler
 
@@ -29,6 +30,8 @@ describe('the edge', () => {
 
   afterEach(async () => {
     await edge.close()
+    await away?.close()
+    away = undefined
     for (const server of open.splice(0)) {
       server.closeAllConnections()
       server.close()
@@ -125,7 +128,7 @@ describe('the edge', () => {
   })
 
   it('answers 503 in the contract’s envelope when the process is away', async () => {
-    const away = await startEdge({
+    away = await startEdge({
       port: 0,
       upstreams: { 'command-api': 'http://127.0.0.1:1', 'query-api': 'http://127.0.0.1:1' },
     })
@@ -134,11 +137,10 @@ describe('the edge', () => {
     expect(answer.headers.get('retry-after')).to.equal('1')
     const body = (await answer.json()) as { error: object }
     expect(body.error).to.include({ status: 503, instance: '/api/v1/bookings' })
-    const bare = await fetch(`${away.url}/ops/streams`)
+    const bare = await fetch(`${away.url}/ops/bookings`)
     expect(bare.headers.get('content-type')).to.equal('application/problem+json')
     expect(await bare.json()).to.include({ status: 503, code: 'unavailable' })
     expect((await fetch(`${away.url}/health/ready`)).status).to.equal(503)
-    await away.close()
   })
 
   it('answers 502 when the process breaks off and 504 when it stays silent', async () => {
