@@ -72,6 +72,12 @@ export function createServiceClient(deps: {
   }
 }
 
+/** For `catch` on a question that is never refused: a Rejection there is a mistake of ours, and not the client's to read. */
+export function throwAsFault(error: unknown): never {
+  if (!(error instanceof Rejection)) throw error
+  throw new ServiceFault('answer', 'another process refused what it should have answered', { cause: error })
+}
+
 const NOT_JSON = Symbol('not JSON')
 
 function parseJson(text: string): unknown {

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { type ProblemCode, problemCodes } from '@portolan/schemas/errors.ts'
 import { z } from 'zod'
-import { type ServiceClient, ServiceFault } from './client.ts'
+import { type ServiceClient, ServiceFault, throwAsFault } from './client.ts'
 
 const FRESH_MS = 1000
 const STALE_MS = 60_000
@@ -75,7 +75,7 @@ export function createIntrospection(deps: { client: ServiceClient; now?: () => n
     // Taken before the question: the answer is at least as new as that.
     const askedAt = now()
     const answer = introspectionAnswerSchema.parse(
-      await deps.client.post('/internal/introspect', request, { correlationId }),
+      await deps.client.post('/internal/introspect', request, { correlationId }).catch(throwAsFault),
     )
     known.delete(key)
     known.set(key, { answer, askedAt })

@@ -1,4 +1,5 @@
 // Sabotage seen to fail: keeping answers fresh for two seconds; serving refusals stale.
+import { Rejection } from '@portolan/schemas/errors.ts'
 import { expect } from 'chai'
 import { type ServiceClient, ServiceFault } from './client.ts'
 import { createIntrospection, type IntrospectionAnswer } from './credentials.ts'
@@ -70,6 +71,11 @@ describe('introspection through the cache', () => {
     answer = away
     time = 2000
     expect(await introspect(request, 'c').catch((error) => error)).to.equal(away)
+  })
+
+  it('takes a refusal of its own question for a fault, not for an answer about the caller', async () => {
+    answer = new Rejection('validation-error', 'kind: Is required')
+    expect(await create()(request, 'c').catch((error) => error)).to.be.instanceOf(ServiceFault)
   })
 
   it('refuses an answer it does not understand', async () => {

@@ -3,7 +3,7 @@
  * minute, so that a forget reaches every process within one.
  */
 import { z } from 'zod'
-import type { ServiceClient } from './client.ts'
+import { type ServiceClient, throwAsFault } from './client.ts'
 
 const KEPT_MS = 60_000
 const ENTRIES_MAX = 5000
@@ -51,8 +51,8 @@ export function createUnseal(deps: { client: ServiceClient; now?: () => number }
     correlationId: string,
   ): Promise<UnsealedField[]> {
     const askedAt = now()
-    const answer = await deps.client.post('/internal/unseal', { tenantId, items: fields }, { correlationId })
-    const { items } = unsealAnswerSchema.parse(answer)
+    const question = deps.client.post('/internal/unseal', { tenantId, items: fields }, { correlationId })
+    const { items } = unsealAnswerSchema.parse(await question.catch(throwAsFault))
     if (items.length !== fields.length) throw new Error('command-api answered with another number of values')
     return items.map((item, index) => {
       const field: UnsealedField = 'gone' in item ? { gone: true } : { gone: false, value: item.value }
