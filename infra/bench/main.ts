@@ -1,0 +1,32 @@
+/** `npm run bench -- <name> [arguments]`: runs one benchmark as a process of its own. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { ROOT } from '../launch/paths.ts'
+import { Obstacle, runEntry, say } from '../launch/say.ts'
+
+const BENCHES: Record<string, { entry: string; measures: string }> = {
+  B1s: {
+    entry: 'command-api/bench/handle-command.bench.ts',
+    measures: 'commands/s of handle-command alone, against pgbench with the same inserts',
+  },
+  B10: {
+    entry: 'infra/bench/cold-start.ts',
+    measures: 'cold start and second start to the first confirmed booking, idle memory',
+  },
+}
+
+async function main(): Promise<number> {
+  const [name = '', ...args] = process.argv.slice(2)
+  const bench = BENCHES[name]
+  if (!bench || !existsSync(`${ROOT}/${bench.entry}`)) {
+    for (const [known, { measures }] of Object.entries(BENCHES)) say(`  ${known.padEnd(4)} ${measures}`)
+    throw new Obstacle('Say which benchmark: `npm run bench -- B10`.')
+  }
+  const child = spawn(process.execPath, [bench.entry, ...args], { cwd: ROOT, stdio: 'inherit' })
+  // The terminal sends Ctrl-C to the benchmark as well, which cleans up after itself; we only wait for its end.
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => child.kill())
+  return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+}
+
+await runEntry(main)
