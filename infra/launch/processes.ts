@@ -87,7 +87,7 @@ export function planProcesses(
     entry: string,
     portVariable: PortVariable,
     extra: Record<string, string>,
-    heapMb = 96,
+    heapMb = 256,
   ) => ({
     name,
     entry,

@@ -148,7 +148,7 @@ function environmentFor({ env }: ProcessPlan): NodeJS.ProcessEnv {
 
 const nodeFlags = ({ heapMb }: ProcessPlan) => [
   `--max-old-space-size=${heapMb}`,
-  '--max-semi-space-size=2',
+  '--max-semi-space-size=4',
   '--disable-warning=TimeoutNegativeWarning', // kafkajs, once per process and harmless
   '--import',
   WATCH_PARENT,
