@@ -1,6 +1,9 @@
-/** `npm run bench -- <name> [arguments]`: runs one benchmark as a process of its own. */
+/**
+ * `npm run bench -- <name> [arguments]`: runs one benchmark as a process of its own. What it prints passes through; where its
+ * last line is JSON, that is its result and is kept in `reports/bench/<name>.json`.
+ */
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { ROOT } from '../launch/paths.ts'
 import { Obstacle, runEntry, say } from '../launch/say.ts'
 
@@ -22,11 +25,28 @@ async function main(): Promise<number> {
     for (const [known, { measures }] of Object.entries(BENCHES)) say(`  ${known.padEnd(4)} ${measures}`)
     throw new Obstacle('Say which benchmark: `npm run bench -- B10`.')
   }
-  const child = spawn(process.execPath, [bench.entry, ...args], { cwd: ROOT, stdio: 'inherit' })
+  const child = spawn(process.execPath, [bench.entry, ...args], { cwd: ROOT, stdio: ['inherit', 'pipe', 'inherit'] })
+  let printed = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    process.stdout.write(chunk)
+    printed += chunk
+  })
   // The terminal sends Ctrl-C to the benchmark as well, which cleans up after itself; we only wait for its end.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill())
-  return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+  const code = await new Promise<number>((resolve) => child.once('close', (ending) => resolve(ending ?? 1)))
+  if (code === 0) keepResult(name, printed.trimEnd().split('\n').at(-1) ?? '')
+  return code
+}
+
+function keepResult(name: string, lastLine: string): void {
+  try {
+    JSON.parse(lastLine)
+  } catch {
+    return // it has written its file itself
+  }
+  mkdirSync(`${ROOT}/reports/bench`, { recursive: true })
+  writeFileSync(`${ROOT}/reports/bench/${name}.json`, `${lastLine}\n`)
 }
 
 await runEntry(main)

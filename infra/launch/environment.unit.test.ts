@@ -76,7 +76,7 @@ function sourceFiles(folder = ''): string[] {
   return readdirSync(`${ROOT}/${folder}`, { withFileTypes: true }).flatMap((entry) => {
     const path = folder ? `${folder}/${entry.name}` : entry.name
     if (entry.isDirectory())
-      return /^(node_modules|testing|e2e|reports|\..*)$/.test(entry.name) ? [] : sourceFiles(path)
+      return /^(node_modules|testing|e2e|bench|reports|\..*)$/.test(entry.name) ? [] : sourceFiles(path)
     return /\.(ts|mjs)$/.test(entry.name) && !/\.test\.ts$/.test(entry.name) ? [path] : []
   })
 }
