@@ -507,3 +507,23 @@ export function insufficientBalance(balance: { required: number; available: numb
   const detail = `Member has an insufficient balance. Required: ${balance.required}, Available: ${balance.available}`
   return new Rejection('insufficient-balance', detail, { balance })
 }
+
+// --- X-Mock-Error (section 6) ---
+
+/** Values of `X-Mock-Error` that a route answers by itself, where no partner call of it would. */
+export type ProvokedError = 'auth-failed' | 'invalid-member' | 'true'
+
+/** What a route answers to a value it provokes by itself; null for every other. mockError: of the header, under TEST_MODE only. */
+export function provokedRefusal(mockError: string | undefined, provoked: readonly ProvokedError[]): Rejection | null {
+  const value = provoked.find((known) => known === mockError)
+  switch (value) {
+    case undefined:
+      return null
+    case 'auth-failed':
+      return new Rejection('unauthorized', 'Invalid or expired authentication credentials')
+    case 'invalid-member':
+      return new Rejection('member-not-found', 'The member is not known to the programme')
+    case 'true':
+      return new Rejection('partner-unavailable', 'The loyalty partner is not available')
+  }
+}

@@ -39,6 +39,7 @@ export const operatorRoutes: readonly DescribedRoute[] = [
   opsCommand('reject', 'Reject a booking that waits for approval', ops.rejectRequestSchema, ['not-pending-approval']),
   opsCommand('decide-outcome', 'Decide a call whose outcome nobody knows', ops.decideOutcomeRequestSchema, [
     'no-decision-needed',
+    'conflict',
   ]),
   opsCommand('settle-refund', 'Record that an owed refund was given back', ops.settleRefundRequestSchema, ['conflict']),
   opsQuery('bookings', 'Bookings of every tenant, newest first', ops.opsBookingsQuerySchema, ops.opsBookingListSchema),

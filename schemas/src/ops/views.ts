@@ -40,12 +40,15 @@ export type RejectRequest = z.infer<typeof rejectRequestSchema>
  * An operator's decision about the call whose outcome nobody knows.
  * happened / did-not-happen: what was found at the partner or supplier; retry: it did not happen and may be called again;
  * owe: the refund cannot be made by a call, the amount is owed.
+ * step and attempt: what the operator saw in the queue, both or neither; when something else waits by now the decision is refused.
  * The ids are what the other side's records say; each is optional because each may be unknown.
  */
 export const decideOutcomeRequestSchema = z
   .strictObject({
     decision: z.enum(['happened', 'did-not-happen', 'retry', 'owe']),
     reason: reasonSchema,
+    step: z.string().min(1).max(50).optional().meta({ example: 'deduct' }),
+    attempt: z.int().min(1).optional(),
     transactionId: z.string().min(1).max(100).optional(),
     orderId: z.string().min(1).max(100).optional(),
     bookingReference: z.string().min(1).max(20).optional(),
@@ -59,6 +62,10 @@ export const decideOutcomeRequestSchema = z
       )
       .max(9)
       .optional(),
+  })
+  .refine(({ step, attempt }) => (step === undefined) === (attempt === undefined), {
+    path: ['attempt'],
+    message: 'step and attempt belong together',
   })
   .meta({ id: 'DecideOutcome' })
 export type DecideOutcomeRequest = z.output<typeof decideOutcomeRequestSchema>
