@@ -12,6 +12,7 @@ const {
   serviceToken,
   commandApiUrl,
   workersUrl,
+  testMode,
 } = sharedFields
 
 const milliseconds = (env: string, fallback: number, description: string) =>
@@ -34,6 +35,7 @@ export const queryApiConfigSchema = z
     serviceToken,
     commandApiUrl,
     workersUrl,
+    testMode,
     port: sharedFields.port('QUERY_API_PORT', 3002, 'port of query-api'),
     databaseConnectionsMax: z.coerce.number().int().min(2).max(50).default(8).meta({
       env: 'QUERY_API_DATABASE_CONNECTIONS_MAX',
@@ -52,8 +54,17 @@ export const queryApiConfigSchema = z
       'how often the positions of the read models are looked at while reads wait',
     ),
     serviceTimeoutMs: milliseconds('QUERY_API_SERVICE_TIMEOUT_MS', 2000, 'deadline of calls to command-api'),
-    healthProbeTimeoutMs: milliseconds('QUERY_API_HEALTH_PROBE_TIMEOUT_MS', 1500, 'deadline of each probe of the health answer'),
+    healthProbeTimeoutMs: milliseconds(
+      'QUERY_API_HEALTH_PROBE_TIMEOUT_MS',
+      1500,
+      'deadline of each probe of the health answer',
+    ),
     healthCacheMs: milliseconds('QUERY_API_HEALTH_KEPT_MS', 3000, 'how long a health answer is kept'),
+  })
+  .refine((config) => !(config.testMode && config.nodeEnv === 'production'), {
+    message: 'must be off when NODE_ENV is production',
+    path: ['testMode'],
+    when: fieldsAreValid('testMode', 'nodeEnv'),
   })
   .refine((config) => config.readPollMs < config.readWaitMs, {
     message: 'READ_POLL_MS must be shorter than READ_WAIT_MS',

@@ -13,6 +13,7 @@ import { createLogger, type Logger } from '@portolan/infra/log.ts'
 import { createPool } from '@portolan/infra/postgres.ts'
 import { createRedis, redisIsReady } from '@portolan/infra/redis.ts'
 import { createMetrics } from '@portolan/infra/telemetry.ts'
+import { provokedRefusal } from '@portolan/schemas/bookings/views.ts'
 import { createQueryApi } from './app.ts'
 import { createMemberRoutes } from './bookings/member-routes.ts'
 import { createPassengerNames } from './bookings/passenger-names.ts'
@@ -64,7 +65,12 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
       metrics,
       ready: async () => ({ database: await readDatabaseIsUp().catch(() => false) }),
     },
-    memberAuth: createMemberAuth({ introspect, consumeLimit, addressLimitPerMinute: config.defaultRateLimit }),
+    memberAuth: createMemberAuth({
+      introspect,
+      consumeLimit,
+      addressLimitPerMinute: config.defaultRateLimit,
+      onMember: (req) => answerProvoked(config.testMode ? req.get('X-Mock-Error') : undefined),
+    }),
     staffAuth: createStaffAuth({ introspect })('operator', 'tenant-admin', 'viewer'),
     memberRoutes: [createMemberRoutes({ pool, consistentRead, passengerNames })],
     staffRoutes: [createStaffRoutes({ staffRead, passengerNames }), createLedgerRoutes({ staffRead })],
@@ -82,6 +88,12 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
   cleanup.defer(() => server.stop())
   const running = cleanup.move()
   return { url: server.url, stop: () => running.disposeAsync() }
+}
+
+/** Reads call no partner, so what `X-Mock-Error` would provoke there is answered here (contract section 6). */
+function answerProvoked(mockError: string | undefined): void {
+  const refusal = provokedRefusal(mockError, ['auth-failed', 'invalid-member'])
+  if (refusal) throw refusal
 }
 
 if (import.meta.main) {
