@@ -2,8 +2,9 @@
 import { problemDocument, problemHandler } from '@portolan/infra/http/problem.ts'
 import { type AppDeps, createApp, jsonBody } from '@portolan/infra/http/server.ts'
 import { requireService } from '@portolan/infra/http/service-auth.ts'
-import { serializeLoyaltyProblem } from '@portolan/schemas/bookings/views.ts'
+import { type ProvokedError, provokedRefusal, serializeLoyaltyProblem } from '@portolan/schemas/bookings/views.ts'
 import type { Express, RequestHandler, Router } from 'express'
+import { memberRequest } from './member-request.ts'
 
 export interface CommandApiParts {
   http: Omit<AppDeps, 'bodyLimit'>
@@ -28,10 +29,16 @@ const internalBodyLimitBytes = 4_000_000
 /** Puts the application together. */
 export function createCommandApi(parts: CommandApiParts): Express {
   const app = createApp({ ...parts.http, bodyLimit: null })
-  const member = [parts.memberAuth, jsonBody()]
-  app.post('/api/v1/flights/search', ...member, parts.searchFlights)
-  app.post('/api/v1/bookings', ...member, parts.createBooking)
-  app.post('/api/v1/bookings/:bookingId/cancel', ...member, parts.cancelBooking)
+  const member = (...provoked: ProvokedError[]) => [parts.memberAuth, answerProvoked(provoked), jsonBody()]
+  app.post('/api/v1/flights/search', ...member('auth-failed', 'invalid-member'), parts.searchFlights)
+  // Its partner calls answer the others.
+  app.post('/api/v1/bookings', ...member('invalid-member'), parts.createBooking)
+  // The refund is called for after the answer was promised, and a failure travelling with it would keep the booking from ever ending.
+  app.post(
+    '/api/v1/bookings/:bookingId/cancel',
+    ...member('auth-failed', 'invalid-member', 'true'),
+    parts.cancelBooking,
+  )
   for (const routes of parts.openRoutes) app.use(routes)
   app.use('/internal', requireService(parts.serviceToken), jsonBody(internalBodyLimitBytes))
   for (const routes of parts.internalRoutes) app.use(routes)
@@ -44,4 +51,13 @@ export function createCommandApi(parts: CommandApiParts): Express {
     }),
   )
   return app
+}
+
+/** `X-Mock-Error` values that a route answers by itself (contract section 6); without TEST_MODE there are none on a request. */
+function answerProvoked(provoked: readonly ProvokedError[]): RequestHandler {
+  return (_req, res, next) => {
+    const refusal = provokedRefusal(memberRequest(res).mockError, provoked)
+    if (refusal) throw refusal
+    next()
+  }
 }

@@ -34,7 +34,7 @@ export function cancelBookingHandler(deps: BookingDeps) {
         },
         decide: (states, now) => {
           if (states.booking?.memberId !== member.memberId) throw bookingNotFound(bookingId)
-          return { events: { ...cancelBooking(states, command, now, deps.times) } }
+          return { events: { ...naming(bookingId, () => cancelBooking(states, command, now, deps.times)) } }
         },
         idempotency: scope,
       }),
@@ -60,5 +60,15 @@ export function cancelBookingHandler(deps: BookingDeps) {
       res.set('Location', `/api/v1/bookings/${bookingId}`)
       res.status(202).json(pendingAnswer(state, tenantId))
     }
+  }
+}
+
+/** Every problem about a booking that exists names it. */
+function naming<T>(bookingId: string, decide: () => T): T {
+  try {
+    return decide()
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error
+    throw new Rejection(error.code, error.detail, { ...error.members, booking_id: bookingId })
   }
 }

@@ -80,7 +80,7 @@ async function prepare(
 ): Promise<Prepared> {
   const found = await deps.findOffer(member.tenant.tenantId, member.memberId, request.flight_id)
   const flight = bookable(found, request)
-  const passengers = passengersToSeal(request, flight.offer)
+  const passengers = passengersToSeal(request, flight.offer, deps.store.clock.now().slice(0, 10))
   await requireBalance(deps.lookups, member, flight.price)
   const approval = await approvalNeeded(deps.lookups, member, flight.price, bookingId)
   return { bookingId, ...flight, passengers, approval }
@@ -122,7 +122,10 @@ function bookable(found: (Offer & { bookedAs: string | null }) | null, request: 
   const { flight_id: flightId, payment } = request
   if (!found) throw new Rejection('flight-not-found', `Flight with ID '${flightId}' not found or no longer available`)
   const { offer, price, bookedAs } = found
-  if (bookedAs) throw new Rejection('offer-already-booked', `Flight with ID '${flightId}' has already been booked`)
+  if (bookedAs) {
+    const detail = `Flight with ID '${flightId}' has already been booked`
+    throw new Rejection('offer-already-booked', detail, { booking_id: bookedAs })
+  }
   const errors = [
     ...(payment.amount === price.loyaltyAmount
       ? []
@@ -193,9 +196,9 @@ async function answer(
   )
   await deps.noteWritten(res, { tenantId, principal: member.principal }, positions)
   if (!state) throw new Error('a booking that was just requested cannot be loaded')
-  res.set('Location', `/api/v1/bookings/${bookingId}`)
   const problem = createProblem(state)
   if (problem) throw problem
+  res.set('Location', `/api/v1/bookings/${bookingId}`)
   const created = createdAnswer(state, tenantId, await namesOf(deps, tenantId, state))
   if (created) res.status(201).json(created)
   else res.status(202).json(pendingAnswer(state, tenantId))

@@ -42,9 +42,10 @@ export function createOperatorRoutes(deps: BookingDeps): Router {
     return (states, by, now) => ({ booking: rejectBooking(states.booking, by, reason, now), account: [] })
   })
   route('decide-outcome', (body) => {
-    const decision = parseInput(decideOutcomeRequestSchema, body)
+    const { step, attempt, ...decision } = parseInput(decideOutcomeRequestSchema, body)
+    const about = step !== undefined && attempt !== undefined ? { step, attempt } : undefined
     return (states, by, now, resetBalance) =>
-      decideOutcome(states, { ...decision, by }, now, { times: deps.times, resetBalance })
+      decideOutcome(states, { ...decision, about, by }, now, { times: deps.times, resetBalance })
   })
   route('settle-refund', (body) => {
     const { reason } = parseInput(settleRefundRequestSchema, body)

@@ -24,8 +24,8 @@ export interface DecideOutcome {
 
 /**
  * Concludes what machines could not; nothing when the same decision about the same attempt was made before.
- * Rejects: booking-not-found; no-decision-needed (nothing, or something else, is open to decide); validation-error (the decision does not
- * fit the step).
+ * Rejects: booking-not-found; no-decision-needed (nothing is open to decide); conflict (something else than `about` is); validation-error
+ * (the decision does not fit the step).
  */
 export function decideOutcome(
   states: States,
@@ -38,8 +38,10 @@ export function decideOutcome(
   if (b.decided?.decision === command.decision && isSame(b.decided, command.about) && !isSame(subject, command.about)) {
     return nothing
   }
-  if (!subject || (command.about && !isSame(subject, command.about)))
-    throw new Rejection('no-decision-needed', `Nothing about booking '${b.bookingId}' waits for a decision`)
+  if (!subject) throw new Rejection('no-decision-needed', `Nothing about booking '${b.bookingId}' waits for a decision`)
+  if (command.about && !isSame(subject, command.about)) {
+    throw new Rejection('conflict', `What waits for a decision now is attempt ${subject.attempt} of '${subject.step}'`)
+  }
   const { step, attempt } = subject
   const open: OpenStep = { step, attempt, dueAt: now, deadline: now, input: {}, claim: null }
   const at: At = { b, account: states.account, open, now, settings }

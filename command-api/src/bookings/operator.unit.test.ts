@@ -64,7 +64,7 @@ describe('an unknown deduction', () => {
 
   it('is not answered by a decision about another attempt', () => {
     const about = { step: 'refund', attempt: 1 }
-    expect(refusal(() => unknownDeduction().operator('happened', { about }))).to.equal('no-decision-needed')
+    expect(refusal(() => unknownDeduction().operator('happened', { about }))).to.equal('conflict')
   })
 })
 

@@ -1,4 +1,4 @@
-/** From the passengers of a request to what is sealed into a booking: checked against the search, phones in E.164, infants attached. */
+/** From the passengers of a request to what is sealed into a booking: checked against the search and their ages, phones in E.164, infants attached. */
 import type { BookedOffer, ContactDetails, PassengerDetails } from '@portolan/schemas/bookings/messages.ts'
 import { type CreateBookingRequest, genderOf, type PassengerRequest } from '@portolan/schemas/bookings/views.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
@@ -15,10 +15,11 @@ type FieldError = { field: string; message: string }
 
 /**
  * The passengers in the request's order, each with the supplier's passenger id of its type and, for infants, the adult they travel with.
- * Rejects: validation-error when counts or types differ from the search, or a phone number is impossible.
+ * today: YYYY-MM-DD in UTC.
+ * Rejects: validation-error when counts or types differ from the search, an age does not fit its type, or a phone number is impossible.
  */
-export function passengersToSeal(request: CreateBookingRequest, offer: BookedOffer): PassengerToSeal[] {
-  const errors = [...countErrors(request.passengers, offer)]
+export function passengersToSeal(request: CreateBookingRequest, offer: BookedOffer, today: string): PassengerToSeal[] {
+  const errors = [...countErrors(request.passengers, offer), ...ageErrors(request.passengers, offer, today)]
   const contact = contactToSeal(request, errors)
   const ids = supplierIdsByType(offer)
   const adultIndexes = request.passengers.flatMap((p, index) => (p.type === 'adult' ? [index] : []))
@@ -76,6 +77,33 @@ function countErrors(passengers: readonly PassengerRequest[], offer: BookedOffer
   if (same) return []
   const searched = `${adults} adult(s), ${children} child(ren), ${infants} infant(s)`
   return [{ field: 'passengers', message: `Must match the search: ${searched}` }]
+}
+
+/**
+ * Ages in whole years on the day of the last flight, as airlines sell seats. Checked here because the supplier refuses what does not fit,
+ * and by then the member may have paid.
+ */
+const agesByType = {
+  adult: { least: 12, most: 150, message: 'An adult must be at least 12 years old on the day of the last flight' },
+  child: { least: 2, most: 17, message: 'A child must be 2 to 17 years old on the day of the last flight' },
+  infant: { least: 0, most: 1, message: 'An infant must be under 2 years old on the day of the last flight' },
+} as const
+
+function ageErrors(passengers: readonly PassengerRequest[], offer: BookedOffer, today: string): FieldError[] {
+  const lastFlightDate = (offer.inbound ?? offer.outbound).departure.localTime.slice(0, 10)
+  return passengers.flatMap(({ type, date_of_birth: born }, index) => {
+    const field = `passengers.${index}.date_of_birth`
+    if (born > today) return [{ field, message: 'Must not be in the future' }]
+    const { least, most, message } = agesByType[type]
+    const age = yearsBetween(born, lastFlightDate)
+    return age < least || age > most ? [{ field, message }] : []
+  })
+}
+
+/** Whole years between two days, both YYYY-MM-DD. */
+function yearsBetween(born: string, date: string): number {
+  const years = Number(date.slice(0, 4)) - Number(born.slice(0, 4))
+  return date.slice(5) < born.slice(5) ? years - 1 : years
 }
 
 /** The supplier numbers passengers in the order adults, children, infants. */
