@@ -154,8 +154,8 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
 }
 
 function reloadOnChange(supervised: Supervised, plan: ProcessPlan | undefined): () => void {
-  const [own = '', inner = ''] = plan?.entry.split('/') ?? []
-  return watchSources([`${own}/${inner}`, 'schemas/src', 'infra/src'], () => {
+  const own = plan?.entry.split('/').slice(0, 2).join('/') ?? ''
+  return watchSources(plan?.isOurs ? [own, 'schemas/src', 'infra/src'] : [own], () => {
     say(`· ${supervised.name} changed, starting it anew`)
     supervised.reload()
   })
