@@ -59,17 +59,17 @@ export function planProcesses(
   const { DATABASE_URL: _, ...services } = prepared.env
   const shared: Record<string, string> = {
     ...services,
-    SERVICE_TOKEN: env.SERVICE_TOKEN ?? secrets.SERVICE_TOKEN,
+    SERVICE_TOKEN: env.SERVICE_TOKEN || secrets.SERVICE_TOKEN,
     COMMAND_API_URL: local('COMMAND_API_PORT'),
     WORKERS_URL: local('WORKERS_PORT'),
-    TEST_MODE: env.TEST_MODE ?? (isProduction ? 'false' : 'true'),
+    TEST_MODE: env.TEST_MODE || (isProduction ? 'false' : 'true'),
   }
   const suppliers = {
     ...(!usesDuffel(env) && {
       DUFFEL_ACCESS_TOKEN: 'duffel_test_sandbox',
       DUFFEL_API_URL: local('SANDBOX_DUFFEL_PORT'),
     }),
-    COFFEECHAIN_API_URL: env.COFFEECHAIN_API_URL ?? local('SANDBOX_COFFEECHAIN_PORT'),
+    COFFEECHAIN_API_URL: env.COFFEECHAIN_API_URL || local('SANDBOX_COFFEECHAIN_PORT'),
   }
   const webhookSecret = env.DUFFEL_WEBHOOK_SECRET || (usesDuffel(env) ? '' : secrets.DUFFEL_WEBHOOK_SECRET)
   const webhooks = {
@@ -78,8 +78,8 @@ export function planProcesses(
   }
   const keys = {
     DUFFEL_WEBHOOK_SECRET: webhookSecret,
-    PERSONAL_DATA_KEYS: env.PERSONAL_DATA_KEYS ?? secrets.PERSONAL_DATA_KEYS,
-    STAFF_JWT_KEYS: env.STAFF_JWT_KEYS ?? secrets.STAFF_JWT_KEYS,
+    PERSONAL_DATA_KEYS: env.PERSONAL_DATA_KEYS || secrets.PERSONAL_DATA_KEYS,
+    STAFF_JWT_KEYS: env.STAFF_JWT_KEYS || secrets.STAFF_JWT_KEYS,
   }
   const { commandApi, projections, queryApi } = prepared.databases
   const plan = (
