@@ -40,13 +40,14 @@ export async function hasDocker(): Promise<boolean> {
  */
 export async function composeUp(services: ComposeService[], user: ServerUser): Promise<boolean> {
   return withLock(LOCK, async () => {
+    if (user !== 'itself') joinUsers(USERS, user) // first: whoever is stopped meanwhile must be able to let go
     try {
       await longStep(`starting ${services.join(', ')} with Docker Compose`, () =>
         run('docker', [...COMPOSE, 'up', '-d', '--wait', ...services], { timeout: 600_000, maxBuffer: 64 << 20 }),
       )
-      if (user !== 'itself') joinUsers(USERS, user)
       return true
     } catch (error) {
+      if (user !== 'itself') leaveUsers(USERS, user)
       const { stderr = '', message } = error as Error & { stderr?: string }
       const reason = stderr.trim().split('\n').at(-1) || message.split('\n')[0]
       say(`· Docker Compose could not start them (${reason}); looking for another way`)
