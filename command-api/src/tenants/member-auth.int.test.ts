@@ -13,7 +13,6 @@ import { createStoreFixture } from '../event-store/store-fixture.ts'
 import { createIntrospect, createIntrospectRoute } from '../introspect.ts'
 import { memberRequest } from '../member-request.ts'
 import { parseKeyRing } from '../personal-data/key-ring.ts'
-import { createStaffSessions } from '../staff/sessions.ts'
 import { coffeechainSettings } from './coffeechain.ts'
 import { memberAuth } from './member-auth.ts'
 import { setTenant } from './set-tenant.ts'
@@ -52,7 +51,7 @@ describe('a request on behalf of a member', () => {
     await set('coffeechain', 'key-of-coffeechain')
     await set('teahouse', 'key-of-teahouse')
     const findTenant = createTenantLookup({ pool: store.pool, ring })
-    const introspect = createIntrospect({ findTenant, sessions: createStaffSessions(store.pool), staffRing: ring })
+    const introspect = createIntrospect({ findTenant, sessions: { findAccount: async () => null }, staffRing: ring })
     const limiterOf = (name: string) =>
       createRateLimiter({ redis: store.redis, keyPrefix: `${fixture.keyPrefix}${name}:`, metrics: store.metrics })
     const command = await startTestApp((app) => {
