@@ -1,0 +1,71 @@
+/**
+ * The routes that exist are the routes that are described, in both directions, and the edge sends each to this process. The application
+ * is put together from the real routers; what they would work with is never touched.
+ *
+ * Seen failing: with a route added to operator-routes.ts, and with one described for command-api that nobody serves.
+ */
+
+import { createMetrics } from '@portolan/infra/telemetry.ts'
+import { expressRoutes } from '@portolan/infra/testing/express-routes.ts'
+import { createRecordingLogger } from '@portolan/infra/testing/recording-logger.ts'
+import { describedRoutes, isPublicPath, routeKey } from '@portolan/schemas/openapi/described-routes.ts'
+import { expect } from 'chai'
+import type { RequestHandler } from 'express'
+import { createCommandApi } from './app.ts'
+import { createAttemptRoutes } from './bookings/attempt-routes.ts'
+import { createDuffelHook } from './bookings/duffel-hook.ts'
+import { createOperatorRoutes } from './bookings/operator-routes.ts'
+import { createDocsRoutes } from './docs/routes.ts'
+import { createStoreRoutes } from './event-store/internal-routes.ts'
+import { createIntrospectRoute } from './introspect.ts'
+import { createPersonalDataRoutes } from './personal-data/routes.ts'
+import { createStaffRoutes } from './staff/routes.ts'
+import { createTenantRoutes } from './tenants/routes.ts'
+
+const handler: RequestHandler = (_req, _res, next) => next()
+/** Routers only keep what they are given until a request comes, and none does. */
+const untouched = <T>(): T => ({}) as T
+
+const app = createCommandApi({
+  http: {
+    process: 'command-api',
+    logger: createRecordingLogger(),
+    metrics: createMetrics('test'),
+    ready: async () => ({}),
+  },
+  serviceToken: 'a-service-token-of-tests',
+  memberAuth: handler,
+  operatorAuth: handler,
+  searchFlights: handler,
+  createBooking: handler,
+  cancelBooking: handler,
+  operatorRoutes: [createOperatorRoutes(untouched())],
+  internalRoutes: [
+    createAttemptRoutes(untouched()),
+    createStoreRoutes(untouched()),
+    createTenantRoutes(untouched()),
+    createPersonalDataRoutes(untouched()),
+    createIntrospectRoute(untouched()),
+  ],
+  openRoutes: [createStaffRoutes(untouched()), createDuffelHook(untouched()), createDocsRoutes()],
+})
+
+describe('the routes of command-api', () => {
+  const described = describedRoutes().filter((route) => route.process === 'command-api')
+  const existing = expressRoutes(app)
+
+  it('that are public are exactly those that are described', () => {
+    const served = existing.filter(({ path }) => isPublicPath(path)).map(routeKey)
+    expect(served).to.have.members(described.map(routeKey))
+  })
+
+  it('are each served once', () => {
+    const keys = existing.map(routeKey)
+    expect(keys.filter((key, index) => keys.indexOf(key) !== index)).to.deep.equal([])
+  })
+
+  it('that are internal are behind the service token: their paths begin with /internal', () => {
+    const internal = existing.filter(({ path }) => path.startsWith('/internal/'))
+    expect(internal.length).to.be.greaterThan(8)
+  })
+})
