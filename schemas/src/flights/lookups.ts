@@ -1,7 +1,8 @@
 /**
  * The internal lookup port of workers: questions to the outside world that change nothing.
  * POST /internal/lookups/<name> with a service token; each answers within its deadline or with a problem document whose code is
- * one of: partner-unavailable (502), partner-timeout (504), member-not-found (404), unauthorized (401), not-found (404).
+ * one of: partner-unavailable (502), partner-timeout (504), member-not-found (404), unauthorized (401), not-found (404),
+ * validation-error (400, a search that no supplier will ever answer).
  */
 import { z } from 'zod'
 import { flightSearchSchema, supplierOfferSchema } from './offers.ts'

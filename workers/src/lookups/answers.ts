@@ -2,7 +2,10 @@
 import { Rejection } from '@portolan/schemas/errors.ts'
 import type { CallAnswer } from '../steps/call-answer.ts'
 
-/** The value of a read that succeeded. Rejects: partner-unavailable, partner-timeout, member-not-found, unauthorized, not-found. */
+/**
+ * The value of a read that succeeded. Rejects: partner-unavailable, partner-timeout, member-not-found, unauthorized, not-found, and
+ * validation-error for what the supplier will never answer (an airport or a day that it does not know).
+ */
 export function valueOrReject<T>(answer: CallAnswer<T>): T {
   if (answer.kind === 'succeeded') return answer.value
   throw rejectionOf(answer)
@@ -13,6 +16,10 @@ function rejectionOf(answer: Exclude<CallAnswer<unknown>, { kind: 'succeeded' }>
     if (answer.code === 'member-not-found')
       return new Rejection('member-not-found', 'The partner does not know this member')
     if (answer.code === 'unauthorized') return new Rejection('unauthorized', 'The partner refused our credentials')
+    if (answer.code === 'supplier-refused')
+      return new Rejection('validation-error', 'The supplier cannot search for this: check airports and dates', {
+        errors: [],
+      })
     if (answer.code === 'not-found') return new Rejection('not-found', 'The supplier does not know this')
   }
   const isTimeout = answer.kind === 'not-done' && answer.code.endsWith('-timeout')
