@@ -3,13 +3,16 @@
  * and counting a dead user as alive.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
+import { createKafka } from '@portolan/infra/kafka.ts'
+import type { Logger } from '@portolan/infra/log.ts'
 import { expect } from 'chai'
 import pg from 'pg'
 import { isAlive, joinUsers } from './daemon.ts'
+import { startOwnKafka } from './own-kafka.ts'
 import { startOwnPostgres } from './own-postgres.ts'
 import { startOwnRedis } from './own-redis.ts'
 import { ownServerPid, stopOwnServer } from './own-server.ts'
@@ -62,7 +65,6 @@ describe('a server of our own', () => {
     this.timeout(60_000)
     const port = await freePort()
     // Postgres runs as a user of its own, which must be able to enter the folder.
-    const { chmodSync } = await import('node:fs')
     chmodSync(dir, 0o755)
     const options = { dir, port, settings: { max_connections: '33' } }
     const first = await startOwnPostgres(options)
@@ -78,7 +80,26 @@ describe('a server of our own', () => {
     ).to.deep.equal([{ connections: '33' }])
     await again.release()
   })
+
+  it('is a Kafka broker that keeps its records over a restart', async function () {
+    this.timeout(90_000)
+    const port = await freePort()
+    const first = await startOwnKafka({ dir, port })
+    const kafka = createKafka({ brokers: [first.url], clientId: 'test' }, silent)
+    await kafka.createTopics([{ topic: 'kept', partitions: 1 }])
+    const producer = await kafka.createProducer()
+    await producer.send([{ topic: 'kept', partition: 0, key: 'k', value: 'still here', headers: {} }])
+    await producer.disconnect()
+    await first.release()
+    expect(await isListening('127.0.0.1', port)).to.equal(false)
+    const again = await startOwnKafka({ dir, port })
+    expect((await kafka.readLast('kept', 0))?.value?.toString()).to.equal('still here')
+    await kafka.disconnect()
+    await again.release()
+  })
 })
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 
 async function freePort(): Promise<number> {
   const server = createServer()

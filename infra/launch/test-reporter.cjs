@@ -1,8 +1,9 @@
 /**
- * Mocha's ordinary output, and the results as JSON in the file that PORTOLAN_TEST_RESULTS names. CommonJS, because
+ * Mocha's ordinary output, and besides, each result as it comes, as a line of JSON in the file that
+ * PORTOLAN_TEST_REPORT names: what was seen counts even when the process does not live to its end. CommonJS, because
  * mocha wants a reporter to be the module itself.
  */
-const { writeFileSync } = require('node:fs')
+const { appendFileSync } = require('node:fs')
 const { reporters, Runner } = require('mocha')
 
 const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_RUN_END } = Runner.constants
@@ -10,9 +11,10 @@ const { EVENT_TEST_PASS, EVENT_TEST_FAIL, EVENT_TEST_PENDING, EVENT_RUN_END } = 
 module.exports = class extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options)
-    const results = []
+    const path = process.env.PORTOLAN_TEST_REPORT
+    const write = (entry) => path && appendFileSync(path, `${JSON.stringify(entry)}\n`)
     const note = (outcome) => (test, error) =>
-      results.push({
+      write({
         outcome,
         title: test.fullTitle(),
         file: test.file,
@@ -22,8 +24,6 @@ module.exports = class extends reporters.Spec {
     runner.on(EVENT_TEST_PASS, note('passed'))
     runner.on(EVENT_TEST_FAIL, note('failed')) // also for a hook that fails
     runner.on(EVENT_TEST_PENDING, note('skipped'))
-    runner.once(EVENT_RUN_END, () => {
-      if (process.env.PORTOLAN_TEST_RESULTS) writeFileSync(process.env.PORTOLAN_TEST_RESULTS, JSON.stringify(results))
-    })
+    runner.once(EVENT_RUN_END, () => write({ end: true }))
   }
 }

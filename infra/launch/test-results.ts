@@ -9,9 +9,18 @@ export type TestResult = {
   reason?: string
 }
 
-/** Results that the reporter wrote, or undefined when the process ended before it could. */
-export function readResults(path: string): TestResult[] | undefined {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as TestResult[]) : undefined
+/** isComplete: mocha came to the end of its run. */
+export type TestReport = { results: TestResult[]; isComplete: boolean }
+
+/** What the reporter has written so far; nothing when the process ended before its first test. */
+export function readReport(path: string): TestReport {
+  if (!existsSync(path)) return { results: [], isComplete: false }
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1) // what follows the last line break is half a line
+  const entries = lines.map((line) => JSON.parse(line) as TestResult | { end: true })
+  return {
+    results: entries.filter((entry): entry is TestResult => !('end' in entry)),
+    isComplete: entries.some((entry) => 'end' in entry),
+  }
 }
 
 /** The line every run ends with. */

@@ -3,22 +3,19 @@
  * and ends with `N passed, N failed`. A full run also measures coverage. Every integration and end-to-end file is a
  * process of its own: one that hangs, or does not end because something is left open, is ended and counted as failed.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
 import { ensureBackingServices, releaseBackingServices, serviceEnvironment } from './backing-services.ts'
 import { ROOT } from './paths.ts'
+import { type RunningBatch, runBatch } from './run-batch.ts'
 import { longStep, runEntry, say } from './say.ts'
 import { loadSettings } from './settings.ts'
-import { listTestFiles, planBatches, type TestBatch } from './test-files.ts'
-import { readResults, summaryLine, type TestResult, writeJunit } from './test-results.ts'
+import { listTestFiles, planBatches } from './test-files.ts'
+import { summaryLine, type TestResult, writeJunit } from './test-results.ts'
 
 const REPORTS = `${ROOT}/reports`
 const COVERAGE = `${REPORTS}/coverage`
-const MOCHA = `${ROOT}/node_modules/mocha/bin/mocha.js`
-const REPORTER = `${ROOT}/infra/launch/test-reporter.cjs`
-const WATCH_PARENT = new URL('watch-parent.ts', import.meta.url).href
 const WHOLE_RUN_WITHIN_MS = 18 * 60_000
-const LEAVE_WITHIN_MS = 15_000
 const COVERED = [
   'schemas/src',
   'infra/src',
@@ -31,7 +28,7 @@ const COVERED = [
   'query-api',
 ]
 
-let running: ChildProcess | undefined
+let running: RunningBatch | undefined
 let isStopping = false
 
 async function main(): Promise<number> {
@@ -41,7 +38,12 @@ async function main(): Promise<number> {
   const withCoverage = selection.length === 0
   rmSync(REPORTS, { recursive: true, force: true })
   mkdirSync(`${REPORTS}/mocha`, { recursive: true })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      isStopping = true
+      running?.end()
+    })
+  }
 
   const needsServices = batches.some(({ files }) => files.some((file) => !file.endsWith('.unit.test.ts')))
   const serviceEnv = needsServices ? await findServices() : {}
@@ -50,7 +52,10 @@ async function main(): Promise<number> {
   const deadline = Date.now() + WHOLE_RUN_WITHIN_MS
   for (const batch of batches) {
     if (isStopping) break
-    results.push(...(await runBatch(batch, env, deadline)))
+    process.stdout.write(`\n▸ ${batch.name}\n`)
+    const reportPath = `${REPORTS}/mocha/${batch.name.replaceAll(/[^a-z0-9.-]/gi, '_')}.jsonl`
+    running = runBatch(batch, { env, reportPath, deadline })
+    results.push(...(await running.results))
   }
   await releaseBackingServices()
   writeJunit(`${REPORTS}/junit.xml`, results)
@@ -78,75 +83,6 @@ function testEnvironment(): NodeJS.ProcessEnv {
 /** The compile cache makes V8's function coverage imprecise. */
 function coverageEnvironment(): NodeJS.ProcessEnv {
   return { NODE_V8_COVERAGE: `${COVERAGE}/tmp`, NODE_DISABLE_COMPILE_CACHE: '1' }
-}
-
-async function runBatch(batch: TestBatch, env: NodeJS.ProcessEnv, deadline: number): Promise<TestResult[]> {
-  const path = `${REPORTS}/mocha/${batch.name.replaceAll(/[^a-z0-9.-]/gi, '_')}.json`
-  const startedAt = Date.now()
-  process.stdout.write(`\n▸ ${batch.name}\n`)
-  const args = ['--import', WATCH_PARENT, MOCHA, '--reporter', REPORTER, ...batch.files]
-  const mocha = spawn(process.execPath, args, {
-    cwd: ROOT,
-    env: { ...env, PORTOLAN_TEST_RESULTS: path },
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    detached: true, // a group of its own, so that nothing it started outlives it
-  })
-  running = mocha
-  let isLate = false
-  let endBy = Math.min(startedAt + batch.withinMs, deadline)
-  const timer = setInterval(() => {
-    // Its tests are over once the results are there: what keeps it alive then was left open.
-    if (existsSync(path)) endBy = Math.min(endBy, statSync(path).mtimeMs + LEAVE_WITHIN_MS)
-    if (Date.now() < endBy) return
-    isLate = true
-    endGroup(mocha)
-  }, 500)
-  const ending = await new Promise<string>((resolve) => {
-    mocha.once('error', (error) => resolve(error.message))
-    mocha.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
-  })
-  clearInterval(timer)
-  endGroup(mocha)
-  running = undefined
-  const results = readResults(path)
-  if (isStopping) return results ?? []
-  const complaint = explainEnding({ results, isLate, ending })
-  if (!complaint) return results ?? []
-  return [
-    ...(results ?? []),
-    { outcome: 'failed', title: complaint, file: batch.name, durationMs: Date.now() - startedAt },
-  ]
-}
-
-/** What went wrong beside the tests themselves; undefined when nothing did. */
-function explainEnding({
-  results,
-  isLate,
-  ending,
-}: {
-  results: TestResult[] | undefined
-  isLate: boolean
-  ending: string
-}): string | undefined {
-  if (isLate && results) return 'the process did not end after its last test: something was left open'
-  if (isLate) return 'the tests did not finish in time'
-  if (!results) return `the process ended before its tests did (${ending})`
-  const hasFailures = results.some(({ outcome }) => outcome === 'failed')
-  return ending === 'exit code 0' || hasFailures ? undefined : `the process ended badly after its tests (${ending})`
-}
-
-function endGroup(child: ChildProcess): void {
-  try {
-    if (child.pid) process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    // The whole group is gone, as it should be.
-  }
-}
-
-function stop(): void {
-  if (isStopping) return
-  isStopping = true
-  if (running) endGroup(running)
 }
 
 function listFailures(results: TestResult[]): void {
