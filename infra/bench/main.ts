@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import { ROOT } from '../launch/paths.ts'
 import { Obstacle, runEntry, say } from '../launch/say.ts'
 
@@ -25,6 +26,7 @@ async function main(): Promise<number> {
     for (const [known, { measures }] of Object.entries(BENCHES)) say(`  ${known.padEnd(4)} ${measures}`)
     throw new Obstacle('Say which benchmark: `npm run bench -- B10`.')
   }
+  warnOfOtherWork()
   const child = spawn(process.execPath, [bench.entry, ...args], { cwd: ROOT, stdio: ['inherit', 'pipe', 'inherit'] })
   let printed = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -37,6 +39,16 @@ async function main(): Promise<number> {
   const code = await new Promise<number>((resolve) => child.once('close', (ending) => resolve(ending ?? 1)))
   if (code === 0) keepResult(name, printed.trimEnd().split('\n').at(-1) ?? '')
   return code
+}
+
+/** Ratios too: a yardstick with a hundred processes suffers more from company than a bench with one. */
+function warnOfOtherWork(): void {
+  const load = loadavg()[0] ?? 0
+  const cores = availableParallelism()
+  if (load > cores / 4)
+    say(
+      `! Other work keeps this machine busy (load ${load.toFixed(1)} on ${cores} cores): figures, ratios included, will be off.`,
+    )
 }
 
 function keepResult(name: string, lastLine: string): void {
