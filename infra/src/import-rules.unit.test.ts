@@ -23,8 +23,8 @@ const TABLE: { area: RegExp; may: RegExp[] }[] = [
     area: /^infra\/launch\//,
     may: [/^schemas\/src\//, /^infra\/src\//, /^infra\/edge\//, /^migrations\/migrate\.ts$/],
   },
-  // Processes only by spawning them; servers of their own the way the launcher starts them.
-  { area: /^infra\/(e2e|bench|chaos)\//, may: [/^schemas\/src\//, /^infra\/src\//, /^infra\/launch\//] },
+  // Processes only by spawning them; servers of their own the way the launcher starts them; the routing table to compare with.
+  { area: /^infra\/(e2e|bench|chaos)\//, may: [/^schemas\/src\//, /^infra\/(src|launch|edge)\//] },
   ...PROCESSES.map((name) => ({ area: new RegExp(`^${name}/`), may: [/^schemas\/src\//, /^infra\/src\//] })),
   { area: /^migrations\//, may: [] },
 ]
