@@ -1,0 +1,108 @@
+import { topics } from '@portolan/schemas/topics.ts'
+import { expect } from 'chai'
+import { openEventStore } from './event-store.ts'
+import { pruneIdempotencyKeys } from './maintenance.ts'
+import { listParkedStreams, parkEvents, releaseParkedStream } from './parked-events.ts'
+import { listStreams, readPartition, readStream } from './read.ts'
+import { added, contextOf, counterType, createStoreFixture } from './store-fixture.ts'
+
+type Fixture = Awaited<ReturnType<typeof createStoreFixture>>
+
+describe('the store', () => {
+  let fixture: Fixture
+  let store: Awaited<ReturnType<Fixture['open']>>
+
+  before(async () => {
+    fixture = await createStoreFixture()
+    store = await fixture.open({ topics: [topics.bookings] })
+  })
+  after(() => fixture.close())
+
+  const append = (stream: string, count: number, tenantId?: string) =>
+    store.handle({
+      context: contextOf(tenantId),
+      streams: { counter: { type: counterType, stream } },
+      decide: () => ({ events: { counter: Array.from({ length: count }, () => added()) } }),
+    })
+
+  it('is not opened by a role that row-level security does not bind', async () => {
+    const opening = openEventStore({ ...store, pool: fixture.admin })
+    expect((await opening.catch((error: Error) => error)) as Error)
+      .to.have.property('message')
+      .that.includes('row-level')
+  })
+
+  it('keeps the number of partitions a topic was created with', async () => {
+    const again = await fixture.open({ topics: [topics.bookings], partitions: 64 })
+    expect(again.generation).to.equal(1)
+    const { rows } = await fixture.admin.query('select partitions from log_topics')
+    expect(rows).to.deep.equal([{ partitions: 4 }])
+  })
+
+  it('tells the time of the database', async () => {
+    const { rows } = await fixture.admin.query('select clock_timestamp() as now')
+    expect(Math.abs(Date.parse(store.clock.now()) - rows[0].now.getTime())).to.be.lessThan(250)
+  })
+
+  it('shows operators a stream and the streams of a tenant, in pages', async () => {
+    await append('paged-1', 3)
+    await append('paged-2', 1)
+    await append('paged-3', 1, 'lighthouse')
+    const first = await readStream(store.pool, 'harbour', 'paged-1', { limit: 2 })
+    expect(first.map(({ streamVersion }) => streamVersion)).to.deep.equal([1, 2])
+    const rest = await readStream(store.pool, 'harbour', 'paged-1', { afterVersion: 2 })
+    expect(rest.map(({ streamVersion }) => streamVersion)).to.deep.equal([3])
+    const streams = await listStreams(store.pool, 'harbour', { prefix: 'paged-' })
+    expect(streams.map(({ stream, version }) => [stream, version])).to.deep.equal([
+      ['paged-1', 3],
+      ['paged-2', 1],
+    ])
+    expect(await listStreams(store.pool, 'harbour', { prefix: 'paged-', after: 'paged-1' })).to.have.length(1)
+  })
+
+  it('shows operators a partition of all tenants in position order', async () => {
+    const [event] = await readStream(store.pool, 'harbour', 'paged-1')
+    const partition = event?.partition ?? 0
+    const all = await readPartition(store.pool, topics.bookings, partition)
+    expect(all.map(({ position }) => position)).to.deep.equal(all.map((_, index) => index + 1))
+    const later = await readPartition(store.pool, topics.bookings, partition, { afterPosition: 1, limit: 1 })
+    expect(later.map(({ position }) => position)).to.deep.equal([2])
+  })
+
+  it('keeps idempotency records for 24 hours whatever is asked, and prunes older ones in batches', async () => {
+    await fixture.admin.query(`
+      insert into idempotency_keys (tenant_id, principal, method, path, key, body_hash, created_at)
+      select 'harbour', 'p', 'POST', '/', 'old-' || n, 'h', now() - interval '25 hours' from generate_series(1, 2500) n
+      union all select 'harbour', 'p', 'POST', '/', 'young', 'h', now() - interval '23 hours'`)
+    expect(await pruneIdempotencyKeys(store.pool, 48)).to.equal(0)
+    expect(await pruneIdempotencyKeys(store.pool, 0)).to.equal(2500)
+    const { rows } = await fixture.admin.query('select key from idempotency_keys')
+    expect(rows).to.deep.equal([{ key: 'young' }])
+  })
+
+  it('makes table partitions ahead of the log', async () => {
+    const names = async () =>
+      (await fixture.admin.query("select relname from pg_class where relname ~ '^events_[0-9]{6}$' order by 1")).rows
+        .length
+    const before = await names()
+    await fixture.admin.query('update log_heads set position = 4500000 where partition = 0')
+    await store.pool.query('select extend_events()')
+    expect(await names()).to.equal(before + 4)
+    await fixture.admin.query('update log_heads set position = 0 where partition = 0')
+  })
+
+  it('keeps parked events in stream order until they are released', async () => {
+    const parked = (streamVersion: number, reason: string | null) => {
+      return { tenantId: 'harbour', stream: 'parked-1', streamVersion, envelope: { streamVersion }, reason }
+    }
+    await parkEvents(store.pool, 'dispatch', [parked(2, 'cannot be read'), parked(3, null)])
+    await parkEvents(store.pool, 'dispatch', [parked(3, null), parked(4, null)])
+    const [stream, ...others] = await listParkedStreams(store.pool, 'dispatch')
+    expect(others).to.deep.equal([])
+    expect(stream).to.deep.include({ tenantId: 'harbour', stream: 'parked-1', events: 3, reason: 'cannot be read' })
+    expect(await listParkedStreams(store.pool, 'mail')).to.deep.equal([])
+    const released = await releaseParkedStream(store.pool, 'dispatch', 'harbour', 'parked-1')
+    expect(released.map(({ streamVersion }) => streamVersion)).to.deep.equal([2, 3, 4])
+    expect(await listParkedStreams(store.pool, 'dispatch')).to.deep.equal([])
+  })
+})
