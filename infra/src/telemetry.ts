@@ -1,5 +1,5 @@
 /** Metrics in Prometheus' format, one registry per process. Names begin with `portolan_`; units are base units. */
-import type { Request, RequestHandler, Response } from 'express'
+import type { Request, RequestHandler } from 'express'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 /** Seconds; from a cache hit to a waiting booking. */
@@ -56,7 +56,7 @@ export function httpMetrics(metrics: Metrics): RequestHandler {
 }
 
 /** The template a request matched (`/api/v1/bookings/:bookingId`), `unmatched` for none: a path would be an endless label. */
-export function routeTemplate(req: Request, _res?: Response): string {
+export function routeTemplate(req: Request): string {
   const route: { path?: unknown } | undefined = req.route
   return typeof route?.path === 'string' ? `${req.baseUrl}${route.path}` : 'unmatched'
 }
