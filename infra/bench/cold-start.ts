@@ -3,7 +3,7 @@
  * memory of our processes when nothing happens.
  */
 import { loadavg } from 'node:os'
-import { runEntry, say } from '../launch/say.ts'
+import { Obstacle, runEntry, say } from '../launch/say.ts'
 import { bookFirstFlight } from './first-booking.ts'
 import { createInstallation, type Installation } from './installation.ts'
 import { nodeProcessesBelow, type ProcessMemory } from './memory.ts'
@@ -18,7 +18,7 @@ const MEMORY_TARGET_MB = 500
 async function main(): Promise<number> {
   await using stack = new AsyncDisposableStack()
   const interrupted = new Promise<never>((_, reject) => {
-    process.once('SIGINT', () => reject(new Error('interrupted')))
+    process.once('SIGINT', () => reject(new Obstacle('Interrupted; everything is being removed.')))
   })
   await Promise.race([interrupted, measure(stack)])
   return 0

@@ -86,7 +86,7 @@ async function startInstallation(
   const outcome = await waitUntil(
     () => {
       if (progress.some(({ line }) => line.startsWith('Portolan is ready'))) return 'ready'
-      return npm.exitCode === null ? undefined : 'ended'
+      return hasEnded(npm) ? 'ended' : undefined
     },
     { withinMs: READY_WITHIN_MS, everyMs: 10 },
   )
@@ -97,14 +97,14 @@ async function startInstallation(
 
 /** A terminal sends Ctrl-C to the whole foreground group: to npm, its shell and the launcher. */
 async function stopGroup(npm: ChildProcess): Promise<void> {
-  if (npm.exitCode !== null || npm.signalCode !== null) return
+  if (hasEnded(npm)) return
   process.kill(-(npm.pid as number), 'SIGINT')
-  const ended = await waitUntil(() => npm.exitCode !== null || npm.signalCode !== null, {
-    withinMs: STOPPED_WITHIN_MS,
-  })
+  const ended = await waitUntil(() => hasEnded(npm), { withinMs: STOPPED_WITHIN_MS })
   if (!ended) process.kill(-(npm.pid as number), 'SIGKILL')
   if (!ended) throw new Obstacle('npm start did not end within a minute after Ctrl-C.')
 }
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null
 
 /** Our environment without what npm and our own launcher have put into it, and without anything that configures Portolan. */
 function environmentOfANewcomer(): NodeJS.ProcessEnv {
