@@ -232,7 +232,6 @@ describe('Kafka', () => {
     expect(first?.headers.position).to.equal('5')
     expect(second).to.equal(null)
     expect(third).to.deep.include({ partition: 2, offset: 0 })
-    expect(await topics.kafka.readLast(topic, 1)).to.equal(null)
     expect(await topics.kafka.topicOffsets(topic)).to.deep.equal([
       { partition: 0, low: 0, high: 5 },
       { partition: 1, low: 0, high: 0 },
@@ -242,7 +241,7 @@ describe('Kafka', () => {
 
   it('leaves no group behind when the last records were read', async () => {
     await producer.send(messages(1))
-    await topics.kafka.readLast(topic, 0)
+    await topics.kafka.readLastOfEach([{ topic, partition: 0 }])
     expect((await topics.kafka.listGroups()).filter((group) => group.includes('read-last'))).to.deep.equal([])
   })
 

@@ -129,9 +129,7 @@ export interface KafkaPort {
   ): Promise<(TopicPartition & { offset: number | null; metadata: string | null })[]>
   listGroups(): Promise<string[]>
   deleteGroups(groupIds: readonly string[]): Promise<void>
-  /** The newest record of a partition; null when it is empty. */
-  readLast(topic: string, partition: number): Promise<KafkaRecord | null>
-  /** The same for many partitions in one go, in the order asked for. */
+  /** The newest record of each partition, in the order asked for; null where it is empty. All in one go. */
   readLastOfEach(partitions: readonly TopicPartition[]): Promise<(KafkaRecord | null)[]>
   /** Closes the port's own connections; consumers and producers are closed by their owners. */
   disconnect(): Promise<void>
@@ -227,7 +225,6 @@ export function createKafka(options: { brokers: readonly string[]; clientId: str
     },
     listGroups: async () => (await (await admin()).listGroups()).groups.map(({ groupId }) => groupId),
     deleteGroups,
-    readLast: async (topic, partition) => (await readLastOfEach([{ topic, partition }]))[0] ?? null,
     readLastOfEach,
     disconnect: async () => {
       const open = connecting

@@ -79,7 +79,7 @@ export function parseInput<S extends z.ZodType>(schema: S, value: unknown): z.in
 }
 
 /** The Rejection a failed validation stands for. field: dotted path, empty for the whole body. */
-export function validationRejection(error: z.ZodError): Rejection {
+function validationRejection(error: z.ZodError): Rejection {
   const errors = error.issues
     .slice(0, 20)
     .map((issue) => ({ field: issue.path.map(String).join('.'), message: issue.message }))
