@@ -95,13 +95,26 @@ async function startInstallation(
   throw new Obstacle('npm start did not become ready; what it said last stands above.')
 }
 
-/** A terminal sends Ctrl-C to the whole foreground group: to npm, its shell and the launcher. */
+/**
+ * A terminal sends Ctrl-C to the whole foreground group: to npm, its shell and the launcher. Npm may end before the rest, and
+ * what still installs packages would go on writing into a folder that is being removed: so the whole group must be gone.
+ */
 async function stopGroup(npm: ChildProcess): Promise<void> {
-  if (hasEnded(npm)) return
-  process.kill(-(npm.pid as number), 'SIGINT')
-  const ended = await waitUntil(() => hasEnded(npm), { withinMs: STOPPED_WITHIN_MS })
-  if (!ended) process.kill(-(npm.pid as number), 'SIGKILL')
-  if (!ended) throw new Obstacle('npm start did not end within a minute after Ctrl-C.')
+  const group = npm.pid as number
+  if (isGone(group)) return
+  process.kill(-group, 'SIGINT')
+  if (await waitUntil(() => isGone(group), { withinMs: STOPPED_WITHIN_MS })) return
+  process.kill(-group, 'SIGKILL')
+  throw new Obstacle('npm start did not end within a minute after Ctrl-C.')
+}
+
+function isGone(group: number): boolean {
+  try {
+    process.kill(-group, 0)
+    return false
+  } catch {
+    return true
+  }
 }
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null
