@@ -15,6 +15,7 @@ import type { Metadata } from '@portolan/schemas/envelope.ts'
 import { type ProblemCode, problemCodes, Rejection } from '@portolan/schemas/errors.ts'
 import type { TopicName } from '@portolan/schemas/topics.ts'
 import pg from 'pg'
+import { type EncodedCommand, encodeCommand } from './append-encoding.ts'
 import type { IdempotencyScope } from './idempotency.ts'
 
 export interface NewEvent {
@@ -35,7 +36,11 @@ export interface StreamAppend {
   events: NewEvent[]
 }
 
-/** A function `effects.<name>(tenant text, args jsonb)` of the write database, run in the command's savepoint. */
+/**
+ * A function `effects.<name>(tenant text, args jsonb)` of the write database, run in the command's savepoint. To refuse the
+ * command it raises SQLSTATE PT001 with a problem code as message, a sentence as detail, and members as JSON in the hint;
+ * PT002 asks for another decision on what changed.
+ */
 export interface Effect {
   name: string
   args: Record<string, unknown>
@@ -83,20 +88,12 @@ export interface AppendOptions {
 }
 
 const GROUP_BYTES_MAX = 4 << 20
-const EVENT_BYTES_MAX = 256 << 10
 /** How long a command that meets locked rows is tried again. */
 const BUSY_MAX_MS = 1000
 const QUEUE_MAX = 10_000
 
-interface Queued {
-  command: AppendCommand
-  /** Names of what it changes, over all tenants: no two commands of running groups share one. */
-  keys: string[]
-  sortKey: string
-  commandText: string
-  /** One JSON object per event without its opening `{"command":n,`. */
-  eventTexts: string[]
-  bytes: number
+interface Queued extends EncodedCommand {
+  /** When it first met locked rows, by Date.now(). */
   busySince: number | null
   resolve(outcome: AppendOutcome): void
   reject(error: Error): void
@@ -126,7 +123,7 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: A
   async function append(command: AppendCommand): Promise<AppendOutcome> {
     if (queue.length >= QUEUE_MAX) throw new Rejection('unavailable', 'Too many commands are waiting to be committed')
     return new Promise((resolve, reject) => {
-      queue.push({ ...prepare(command), busySince: null, resolve, reject })
+      queue.push({ ...encodeCommand(command), busySince: null, resolve, reject })
       schedule()
     })
   }
@@ -182,7 +179,6 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: A
       group.push(queued)
     }
     queue = left
-    // Two processes meet the same keys and streams in the same order, so that one waits instead of both.
     return group.sort((a, b) => (a.sortKey < b.sortKey ? -1 : 1))
   }
 
@@ -266,8 +262,12 @@ function settleRefusal(queued: Queued, [code = '', detail = '', hint = '']: stri
     queued.reject(new Error(`an effect refused with a code that the catalogue does not know: ${code}`))
     return
   }
-  const members = hint ? (JSON.parse(hint) as Record<string, unknown>) : {}
-  queued.resolve({ kind: 'refused', rejection: new Rejection(code as ProblemCode, detail, members) })
+  try {
+    const members = hint ? (JSON.parse(hint) as Record<string, unknown>) : {}
+    queued.resolve({ kind: 'refused', rejection: new Rejection(code as ProblemCode, detail, members) })
+  } catch (error) {
+    queued.reject(new Error(`the hint of ${code} is not JSON`, { cause: error }))
+  }
 }
 
 /** Deals out positions in the order in which the database gave them: by command, then by event, per partition. */
@@ -284,72 +284,4 @@ function movedStreams({ command }: Queued): CommittedStream[] {
   return command.streams
     .filter(({ events }) => events.length > 0)
     .map(({ stream, expected, events }) => ({ tenantId: command.tenantId, stream, version: expected + events.length }))
-}
-
-/** Everything about a command that does not depend on its group, so that it is done outside the groups' pace. */
-function prepare(command: AppendCommand) {
-  const { tenantId, effects, idempotency } = command
-  const streams = command.streams.toSorted((a, b) => (a.stream < b.stream ? -1 : 1))
-  const eventTexts = command.streams.flatMap((part) =>
-    part.events.map((event, nth) => eventText(tenantId, part, event, nth)),
-  )
-  const commandText = JSON.stringify({
-    tenant: tenantId,
-    locks: locksOf(command),
-    idempotency: idempotency && {
-      principal: idempotency.principal,
-      method: idempotency.method,
-      path: idempotency.path,
-      key: idempotency.key,
-      body_hash: idempotency.bodyHash,
-      reference: idempotency.reference,
-      rejection: idempotency.rejection && recordOf(idempotency.rejection),
-    },
-    effects: effects.length > 0 ? effects.map(({ name, args }) => ({ name, args })) : undefined,
-    streams: streams.map(({ stream, topic, partition, expected, events }) => ({
-      stream,
-      topic,
-      partition,
-      expected,
-      version: expected + events.length,
-    })),
-  })
-  return {
-    command,
-    keys: streams.map(({ stream }) => `${tenantId}/${stream}`),
-    sortKey: `${tenantId}/${idempotency?.key ?? ''}/${streams[0]?.stream ?? ''}`,
-    commandText,
-    eventTexts,
-    bytes: eventTexts.reduce((sum, text) => sum + text.length, commandText.length),
-  }
-}
-
-const recordOf = ({ code, detail, members }: Rejection) => ({ code, detail, members })
-
-/** Sorted names of what a command locks when that is more than one thing; a new stream's row is nobody's yet. */
-function locksOf({ streams, effects }: AppendCommand): string[] | undefined {
-  const names = [
-    ...streams.filter(({ expected }) => expected > 0).map(({ stream }) => stream),
-    ...effects.flatMap(({ lock }) => lock ?? []),
-  ]
-  return names.length > 1 ? names.sort() : undefined
-}
-
-function eventText(tenantId: string, part: StreamAppend, event: NewEvent, nth: number): string {
-  const data = JSON.stringify(event.data)
-  if (Buffer.byteLength(data) > EVENT_BYTES_MAX) {
-    throw new Error(`event ${event.type} is larger than ${EVENT_BYTES_MAX} bytes`)
-  }
-  const rest = JSON.stringify({
-    topic: part.topic,
-    partition: part.partition,
-    event_id: event.eventId,
-    tenant_id: tenantId,
-    stream: part.stream,
-    stream_version: part.expected + nth + 1,
-    type: event.type,
-    schema_version: event.schemaVersion,
-    metadata: event.metadata,
-  })
-  return `${rest.slice(1, -1)},"data":${data}}`
 }
