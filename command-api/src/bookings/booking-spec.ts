@@ -376,9 +376,10 @@ export const outcomes = {
 export function foundOrder(order: Record<string, unknown> = {}): Record<string, unknown> {
   const ticket = { passengerIndex: 0, ticketNumber: '0162345678901', seat: null }
   const standing = { cancelled: false, awaitingPayment: false, payBy: null, tickets: [ticket], penaltyMinor: 0 }
+  const price = { totalAmount: '350.00', totalCurrency: 'USD' }
   return {
     found: true,
-    order: { orderId: 'ord_1', bookingReference: 'ABC123', currency: 'USD', ...standing, ...order },
+    order: { orderId: 'ord_1', bookingReference: 'ABC123', currency: 'USD', ...standing, ...price, ...order },
   }
 }
 

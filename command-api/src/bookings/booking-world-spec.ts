@@ -2,6 +2,7 @@
  * Test-only: a partner, a supplier, careless workers, members and honest operators, all driven by one seed. The partner and the supplier
  * remember what really happened, so that a walk can compare it with what the events say.
  */
+import type { BookedOffer } from '@portolan/schemas/bookings/messages.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import type { OpenStep, Outcome } from '@portolan/schemas/steps.ts'
 import { BookingSpec, foundOrder, minute, outcomes, price, SpecMember, second } from './booking-spec.ts'
@@ -180,7 +181,7 @@ export class BookingWorld {
       case 'reconcile-order':
       case 'poll-order':
         if (failed) return notDone('supplier-unavailable')
-        return succeeded(order ? lookedUp(order) : { found: false })
+        return succeeded(order ? lookedUp(order, spec.booking.offer) : { found: false })
       case 'recheck-fare':
         if (failed) return this.pick([notDone('supplier-unavailable'), outcomes.refused('offer-unavailable')])
         return succeeded(this.fare(spec))
@@ -354,8 +355,9 @@ export class BookingWorld {
 const succeeded = (result: Record<string, unknown>): Outcome => ({ kind: 'succeeded', result })
 const notDone = (code: string): Outcome => ({ kind: 'not-done', code, retryAfterMs: 0 })
 
-function lookedUp({ state, payByMs }: SupplierOrder): Record<string, unknown> {
-  if (state === 'cancelled') return foundOrder({ cancelled: true, tickets: [], penaltyMinor: 5000 })
-  if (state === 'ticketed') return foundOrder()
-  return foundOrder({ awaitingPayment: true, payBy: new Date(payByMs).toISOString(), tickets: [] })
+function lookedUp({ state, payByMs }: SupplierOrder, offer: BookedOffer): Record<string, unknown> {
+  const price = { totalAmount: offer.supplierAmount, totalCurrency: offer.supplierCurrency }
+  if (state === 'cancelled') return foundOrder({ ...price, cancelled: true, tickets: [], penaltyMinor: 5000 })
+  if (state === 'ticketed') return foundOrder(price)
+  return foundOrder({ ...price, awaitingPayment: true, payBy: new Date(payByMs).toISOString(), tickets: [] })
 }

@@ -19,6 +19,9 @@ export const lookedUpOrderSchema = z.object({
   /** What a cancellation cost, in minor units of `currency`; 0 while the order stands. */
   penaltyMinor: z.int().min(0),
   currency: z.string().length(3),
+  /** What the order costs, a decimal amount as the supplier prints it; to be compared with what was offered. */
+  totalAmount: z.string(),
+  totalCurrency: z.string().length(3),
 })
 export type LookedUpOrder = z.infer<typeof lookedUpOrderSchema>
 

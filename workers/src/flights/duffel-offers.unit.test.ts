@@ -213,6 +213,8 @@ describe('an order that was looked up', () => {
       tickets: [],
       penaltyMinor: 0,
       currency: 'USD',
+      totalAmount: '350.00',
+      totalCurrency: 'USD',
     })
     const cancelled = order({
       cancelled_at: '2027-01-02T00:00:00Z',

@@ -64,6 +64,8 @@ export function lookedUpOrder(order: DuffelOrder, supplierPassengerIds: readonly
     tickets: ticketsOf(order, supplierPassengerIds),
     penaltyMinor: order.cancelled_at && order.cancellation ? penaltyMinor(order, order.cancellation) : 0,
     currency: order.total_currency,
+    totalAmount: order.total_amount,
+    totalCurrency: order.total_currency,
   }
 }
 

@@ -239,8 +239,10 @@ describe('Duffel', () => {
 
   it('finds a booking’s order among many of the same name, and nobody else’s', async () => {
     const orders = []
+    const offered: NewOrder[] = []
     for (const bookingId of ['bkg_a', 'bkg_b']) {
       const order = await orderFor({}, bookingId)
+      offered.push(order)
       orders.push(succeeded(await orderInstantly(duffel, order, soon())))
     }
     const passengers = [{ supplierPassengerId: 'none' }]
@@ -249,6 +251,8 @@ describe('Duffel', () => {
     const found = succeeded(await find('bkg_b'))
     expect(found.found && found.order.orderId).to.equal(orders[1]?.orderId)
     expect(found.found && found.order).to.include({ cancelled: false, awaitingPayment: false, penaltyMinor: 0 })
+    const { supplierAmount: totalAmount, supplierCurrency: totalCurrency } = offered[1] ?? {}
+    expect(found.found && found.order, 'what it costs').to.include({ totalAmount, totalCurrency })
     expect(succeeded(await find('bkg_c'))).to.deep.equal({ found: false })
     expect(succeeded(await find('bkg_b', 'other-tenant'))).to.deep.equal({ found: false })
     expect(succeeded(await find('bkg_b', 'coffeechain', 'Smith'))).to.deep.equal({ found: false })
