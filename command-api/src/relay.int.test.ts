@@ -155,7 +155,8 @@ describe('the relay', () => {
       decide: () => ({ events: { counter: large } }),
     })
     await startRelay()
-    const found = await readAll(600)
+    // Nobody wants these steps, so each is withdrawn by an event of its own.
+    const found = await readAll(1200)
     expect(found.map(positionsOf)).to.deep.equal((await heads()).map(upTo))
   })
 
