@@ -9,8 +9,11 @@ import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep, Outcome, RecordBalance, ReportOutcome, StartAttempt } from '@portolan/schemas/steps.ts'
 import type { Booking } from './booking.ts'
 import { conclude, type Decision, holdExpired, holdIsOver, nothing, type States } from './decider.ts'
-import { type At, attemptFailed, callLost, reportedLate, resolve, succeeded, timerFired } from './outcomes.ts'
+import { type At, attemptFailed, callLost, reportedLate, resolve, succeeded, timerFired, tooEarly } from './outcomes.ts'
 import { type AttemptSettings, later, movementOf, movementSteps } from './process.ts'
+
+/** Furthest ahead a worker may put the last instant of sending. */
+const callBeforeMaxMs = 300_000
 
 const claimedStepNames: readonly string[] = Object.entries(bookingSteps)
   .filter(([, kind]) => kind.claimed)
@@ -33,6 +36,8 @@ export function startAttempt(states: States, command: StartAttempt, now: string,
   const isMovement = movementSteps.includes(command.step)
   if (isMovement && states.account.open) return nothing
   const { executionId, callBefore, callTimeoutMs } = command
+  // A worker whose clock is off would have its attempt declared lost at once, or hold the member's account for long.
+  if (callBefore <= now || callBefore > later(now, callBeforeMaxMs)) return nothing
   const lostAt = later(callBefore, callTimeoutMs + settings.times.lostGraceMs)
   return {
     booking: [
@@ -127,7 +132,7 @@ function watchFired(at: At): Decision {
 /** A timer's job that ran too early (clocks differ): asked for again at the right time. */
 function retryTimer(open: OpenStep, dueAt: string, now: string): Decision {
   const end = { step: open.step, attempt: open.attempt, outcome: 'not-done' as const, code: 'early', at: now }
-  return { booking: [{ type: 'AttemptEnded', data: { ...end, retryAt: dueAt } }], account: [] }
+  return { booking: [{ type: 'AttemptEnded', data: { ...end, retryAt: tooEarly(dueAt, now) } }], account: [] }
 }
 
 /**

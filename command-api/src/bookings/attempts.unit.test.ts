@@ -4,6 +4,7 @@
  * the failed job of a watch counts as a failed watch; a balance other than the recorded one allows the call.
  */
 import { expect } from 'chai'
+import { startAttempt } from './attempts.ts'
 import {
   type BookingSpec,
   held,
@@ -48,6 +49,20 @@ describe('a step that is due', () => {
     s.start('deduct', executionId)
     expect(s.start('deduct', executionId)).to.equal('granted')
     expect(s.appended).to.deep.equal([])
+  })
+
+  it('is not granted to a worker whose clock is off: its last instant of sending is past or far ahead', () => {
+    for (const ms of [0, -second, 6 * minute]) {
+      const s = held()
+      const command = {
+        ...s.reference('deduct'),
+        executionId: s.member.newExecution(),
+        callBefore: new Date(s.member.nowMs + ms).toISOString(),
+        callTimeoutMs: 10 * second,
+      }
+      s.appends(startAttempt(s.states, command, s.member.now, s.settings))
+      expect(s.appended, `${ms} ms from now`).to.deep.equal([])
+    }
   })
 
   it('is refused to any other execution', () => {

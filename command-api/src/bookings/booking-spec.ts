@@ -167,7 +167,7 @@ export class BookingSpec {
   }
 
   cancel(refundRequested = true): this {
-    const command = { by: 'CC1234567', refundRequested, reason: null }
+    const command = { by: 'CC1234567', refundRequested, reasonSealed: null }
     return this.appends(cancelBooking(this.states, command, this.member.now, times))
   }
 
@@ -290,7 +290,7 @@ export class BookingSpec {
     if (claimed.length > 0) expect(this.openSteps, 'watch of a claimed attempt').to.include('attempt-watch')
   }
 
-  private reference(step: string, attempt: number) {
+  reference(step: string, attempt = this.step(step).attempt) {
     const { bookingId, memberId } = this.booking
     const stream = `booking-${bookingId}`
     return { tenantId: 'coffeechain', stream, step, attempt, memberId, correlationId: 'cor_1', causationId: null }

@@ -51,7 +51,7 @@ export interface Booking {
   deduction: { amount: number; currency: string; transactionId: string | null } | null
   givenBack: { as: 'refunded' | 'owed'; at: string } | null
   undo: { to: 'failed' | 'expired' | 'cancelled'; reason: FailureReason | null; availableBalance: number | null } | null
-  cancellation: { by: string; refundRequested: boolean; reason: string | null; at: string } | null
+  cancellation: { by: string; refundRequested: boolean; reasonSealed: string | null; at: string } | null
   unknown: (StepTrouble & { code: string; since: string; reconcileUntil: string }) | null
   awaiting: { step: string; orderId: string | null; pollUntil: string; since: string } | null
   operator: (StepTrouble & { why: string; decideBy: string }) | null

@@ -7,7 +7,7 @@ import type { Request, Response } from 'express'
 import { idempotencyScope, waitSeconds } from '../http-preferences.ts'
 import { memberContext, memberRequest } from '../member-request.ts'
 import { cancelledAnswer, isCancelDecided, pendingAnswer } from './answers.ts'
-import type { BookingDeps } from './booking-deps.ts'
+import type { BookingDeps, SealingKey } from './booking-deps.ts'
 import { cancelBooking } from './decider.ts'
 import { memberAccountStreamType } from './member-account.ts'
 
@@ -20,12 +20,8 @@ export function cancelBookingHandler(deps: BookingDeps) {
     const request = parseInput(cancelBookingRequestSchema, req.body)
     const waitMs = waitSeconds(req, deps.waitDefaultSeconds) * 1000
     const scope = idempotencyScope(req, member.principal, bookingId)
-    const command = {
-      by: `member:${member.memberId}`,
-      refundRequested: request.refund_requested,
-      reason: request.reason ?? null,
-    }
-    await deps.store.singleFlight(tenantId, scope, () =>
+    const { reason } = request
+    const cancelOnce = (key: SealingKey | null) =>
       deps.store.handle({
         context: memberContext(member),
         streams: {
@@ -34,10 +30,18 @@ export function cancelBookingHandler(deps: BookingDeps) {
         },
         decide: (states, now) => {
           if (states.booking?.memberId !== member.memberId) throw bookingNotFound(bookingId)
-          return { events: { ...naming(bookingId, () => cancelBooking(states, command, now, deps.times)) } }
+          const command = {
+            by: `member:${member.memberId}`,
+            refundRequested: request.refund_requested,
+            reasonSealed: reason && key ? key.seal(reason) : null,
+          }
+          const events = naming(bookingId, () => cancelBooking(states, command, now, deps.times))
+          return { events: { ...events }, effects: events.booking.length > 0 && key ? key.effects : [] }
         },
         idempotency: scope,
-      }),
+      })
+    await deps.store.singleFlight(tenantId, scope, () =>
+      reason ? deps.personalData.withKey(tenantId, member.memberId, cancelOnce) : cancelOnce(null),
     )
     const { state, positions } = await deps.store.waitFor(
       tenantId,

@@ -82,7 +82,7 @@ export const approvalExpired = (now: string): BookingEvent => ({
  */
 export function cancelBooking(
   states: States,
-  command: { by: string; refundRequested: boolean; reason: string | null },
+  command: { by: string; refundRequested: boolean; reasonSealed: string | null },
   now: string,
   times: ProcessTimes,
 ): Decision {

@@ -71,9 +71,10 @@ export function callLost(at: At): Decision {
 
 /** A timer that fell due. */
 export function timerFired(at: At): Decision {
-  const { open, now, settings } = at
+  const { b, open, now, settings } = at
   const end = ended(at, 'succeeded', null, null)
-  if (now < open.dueAt) return facts(ended(at, 'not-done', 'early', open.dueAt))
+  const dueAt = timeOf(b, open)
+  if (now < dueAt) return facts(ended(at, 'not-done', 'early', tooEarly(dueAt, now)))
   if (open.step === 'approval-expiry') return facts(end, approvalExpired(now))
   if (open.step === 'hold-expiry') return facts(end, holdExpired(now))
   // The operators' entry stays; it is asked for again so that its alarm repeats.
@@ -87,6 +88,14 @@ export function resolve(at: At, result: unknown): Decision {
   const lookup = stepResults['reconcile-order'].parse(result)
   const step = b.unknown?.step ?? b.awaiting?.step
   if (!step) return facts(ended(at, 'succeeded', null, null))
+  if (
+    lookup.found &&
+    step !== 'cancel-order' &&
+    !lookup.order.cancelled &&
+    !costsWhatWasOffered(lookup.order, b.offer)
+  ) {
+    return facts(ended(at, 'succeeded', 'price-mismatch', null), operatorNeeded(at, 'price-mismatch'))
+  }
   const happened = lookup.found ? orderSays(at, step, lookup.order) : []
   if (happened.length > 0) return established(at, step, true, facts(...happened))
   const isCalledOff = lookup.found && lookup.order.cancelled
@@ -194,15 +203,27 @@ function unavailable(step: string): FailureReason {
 }
 
 /**
- * Reconciling reads keep their rhythm; polls, which webhooks hasten, grow rarer up to twentyfold, so that hours of waiting leave few
- * events; calls that failed pause 0.5 s, 1 s, 2 s … up to a minute.
+ * Reconciling reads keep their rhythm; polls, which webhooks hasten, grow rarer up to twentyfold; calls that failed pause 0.5 s, 1 s,
+ * 2 s … up to a quarter of an hour. A stream must stay short enough to load after a day of an outage: about a hundred attempts.
  */
 function pauseMs(at: At): number {
   const { times } = at.settings
-  const doubled = 2 ** Math.min(at.open.attempt - 1, 7)
+  const doubled = 2 ** Math.min(at.open.attempt - 1, 20)
   if (at.open.step === 'poll-order') return times.pollEveryMs * Math.min(20, doubled)
   if (isRead(at.open.step)) return times.reconcileEveryMs
-  return Math.min(60_000, 500 * doubled)
+  return Math.min(900_000, 500 * doubled)
+}
+
+/** The instant a timer stands for; the step itself may have been asked for later than that, because of a clock that is ahead. */
+function timeOf(b: Booking, open: OpenStep): string {
+  if (open.step === 'approval-expiry' && b.approval) return b.approval.expiresAt
+  if (open.step === 'hold-expiry' && b.order?.payBy) return b.order.payBy
+  return open.dueAt
+}
+
+/** When a timer that ran too early is due again: as far beyond its time as the other clock was ahead, or it would run early again. */
+export function tooEarly(dueAt: string, now: string): string {
+  return later(dueAt, Date.parse(dueAt) - Date.parse(now))
 }
 
 function becameUnknown(at: At, code: string): Decision {
@@ -320,6 +341,13 @@ type Amount = { supplierAmount: string; supplierCurrency: string }
 function costsAtMost(a: Amount, b: Amount): boolean {
   return (
     a.supplierCurrency === b.supplierCurrency && tenThousandths(a.supplierAmount) <= tenThousandths(b.supplierAmount)
+  )
+}
+
+/** Whether an order costs exactly what was offered; an order at another price is nothing we asked for. */
+function costsWhatWasOffered({ totalAmount, totalCurrency }: LookedUpOrder, offer: Amount): boolean {
+  return (
+    totalCurrency === offer.supplierCurrency && tenThousandths(totalAmount) === tenThousandths(offer.supplierAmount)
   )
 }
 

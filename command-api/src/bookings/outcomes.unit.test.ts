@@ -177,6 +177,16 @@ describe('a deduction', () => {
 })
 
 describe('the tickets', () => {
+  it('of which an order is found at another price goes to an operator: it is nothing we asked for', () => {
+    for (const price of [{ totalAmount: '350.01' }, { totalCurrency: 'EUR' }]) {
+      const s = paid()
+      s.work('issue-tickets', outcomes.serverError)
+      s.falls('reconcile-order', foundOrder(price))
+      expect(s.booking.operator).to.include({ step: 'issue-tickets', why: 'price-mismatch' })
+      expect(s.booking.phase).to.equal('arranging')
+    }
+  })
+
   it('confirm the booking', () => {
     const s = confirmed()
     expect(s.facts).to.deep.equal(['BookingConfirmed'])
@@ -267,6 +277,18 @@ describe('the tickets', () => {
 })
 
 describe('a refund', () => {
+  it('leaves a stream short enough to load after a day in which the partner refuses the refund: about a hundred attempts', () => {
+    const s = confirmed().cancel().work('cancel-order', outcomes.cancelled)
+    let attempts = 0
+    s.whileOpen('refund', () => {
+      attempts += 1
+      s.at(s.step('refund').dueAt)
+      s.work('refund', outcomes.unavailable, 65_000)
+    })
+    expect(s.booking.operator?.step).to.equal('refund')
+    expect(attempts).to.be.within(90, 120)
+  })
+
   it('that the partner has no transaction for any more is owed', () => {
     const s = failing().work('refund', outcomes.refused('transaction-not-found'), 65_000)
     expect(s.facts).to.deep.equal(['RefundOwed'])

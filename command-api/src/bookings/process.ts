@@ -114,7 +114,9 @@ export function undoSteps(b: Booking, times: ProcessTimes): WantedStep[] {
 
 /** Whether a deduction still has to be refunded or recorded as owed. */
 export function owesGiveBack(b: Booking): boolean {
-  return b.deduction !== null && b.givenBack === null && (b.cancellation?.refundRequested ?? true)
+  if (!b.deduction || b.givenBack) return false
+  // Who asks for no refund gives up a ticket; without one there is nothing to give up.
+  return b.confirmedAt === null || (b.cancellation?.refundRequested ?? true)
 }
 
 /** Names of the steps whose attempt is claimed right now. */

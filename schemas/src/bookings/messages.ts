@@ -199,7 +199,8 @@ export const bookingEvents = {
     z.object({
       by: z.string(),
       refundRequested: z.boolean(),
-      reason: z.string().max(500).nullable(),
+      /** The member's own words, sealed like everything they write. */
+      reasonSealed: sealedSchema.nullable(),
       at: instantSchema,
     }),
   ),
