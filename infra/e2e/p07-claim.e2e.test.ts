@@ -2,7 +2,10 @@
  * The claim: a worker is killed after the partner call and before its report, at each of the places where that hurts. The partner's
  * counter says one deduction, and the booking still reaches its end on another worker.
  *
- * Seen failing: with `startAttempt` granting an attempt that another execution has claimed, the second worker deducts again.
+ * The job comes back to the other worker long before the claim is given up, so that the claim alone stands between it and the partner.
+ *
+ * Seen failing: with `startAttempt` granting an attempt that another execution has claimed (to it, as if nobody had), the second worker
+ * deducts again.
  */
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -29,7 +32,8 @@ describe('a worker is killed around the partner call', function () {
   before(async function () {
     this.timeout(120_000)
     folder = await mkdtemp(join(tmpdir(), 'portolan-kill-'))
-    system = await startSystem({ queryApis: 0 })
+    const env = { JOB_LOCK_MS: '1000', CLAIM_WINDOW_MS: '5000', STEP_WINDOW_MS: '30000' }
+    system = await startSystem({ queryApis: 0, env })
   })
   after(async () => {
     // The last successor is not one of those the system started.
@@ -60,6 +64,7 @@ describe('a worker is killed around the partner call', function () {
       const successor = await startProcess({ name: 'successor', entry: 'workers/src/main.ts', env })
       system.workers[0] = successor
       const { body } = await answer
+      await eventually(() => successor.logs.some((line) => line.includes('claim refused')), { withinMs: 15_000 })
       const bookingId: string = body.data?.booking_id ?? body.error?.booking_id
       await eventually(async () => expect(await lastEvent(system, bookingId)).to.equal('BookingConfirmed'), {
         withinMs: 40_000,

@@ -2,8 +2,9 @@
  * P15, the part that is built: personal data is sealed from the first event on. A passenger's name, e-mail and phone are looked for
  * everywhere a booking leaves traces: both databases, Kafka, Redis (finished and waiting jobs included) and the logs of every process.
  *
- * Seen failing: with `sealed: key.seal(details)` replaced by the details as JSON text, every place but the logs shows them.
+ * Seen failing: with `seal` keeping its value as JSON text, databases, Kafka and Redis show it; with the request's body logged the logs do.
  */
+import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { startProcess } from '@portolan/infra/testing/start-process.ts'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
@@ -48,10 +49,14 @@ describe('P15: personal data is sealed from the first event on', function () {
     )
   })
 
-  it('in no key of Redis', async () => {
-    const values = await allOfRedis(String(system.env.REDIS_KEY_PREFIX))
-    expect(values.length).to.be.greaterThan(0)
-    expectNoTrace(values, 'Redis')
+  it('in no key of Redis, while the job that orders the tickets waits there', async () => {
+    await system.duffel.setFaults([{ operation: 'orders.create', effect: 'skip', answer: 'hang' }])
+    await bookAs(member, { Prefer: 'respond-async' })
+    const values = await eventually(async () => {
+      const found = await allOfRedis(String(system.env.REDIS_KEY_PREFIX))
+      return found.some((text) => text.includes('sealed')) && found
+    })
+    expectNoTrace(values || [], 'Redis')
   })
 
   it('in no log line of any process', () => {
