@@ -3,6 +3,7 @@ import { problemDocument, problemHandler } from '@portolan/infra/http/problem.ts
 import { type AppDeps, createApp, jsonBody } from '@portolan/infra/http/server.ts'
 import { requireService } from '@portolan/infra/http/service-auth.ts'
 import { type ProvokedError, provokedRefusal, serializeLoyaltyProblem } from '@portolan/schemas/bookings/views.ts'
+import { Rejection } from '@portolan/schemas/errors.ts'
 import type { Express, RequestHandler, Router } from 'express'
 import { memberRequest } from './member-request.ts'
 
@@ -29,6 +30,7 @@ const internalBodyLimitBytes = 4_000_000
 /** Puts the application together. */
 export function createCommandApi(parts: CommandApiParts): Express {
   const app = createApp({ ...parts.http, bodyLimit: null })
+  app.use(refuseZeroCharacters)
   const member = (...provoked: ProvokedError[]) => [parts.memberAuth, answerProvoked(provoked), jsonBody()]
   app.post('/api/v1/flights/search', ...member('auth-failed', 'invalid-member'), parts.searchFlights)
   // Its partner calls answer the others.
@@ -51,6 +53,12 @@ export function createCommandApi(parts: CommandApiParts): Express {
     }),
   )
   return app
+}
+
+/** Postgres' text knows no zero character, so no id holds one; here it is a bad request instead of a fault there. */
+const refuseZeroCharacters: RequestHandler = (req, _res, next) => {
+  if (/%00/.test(req.originalUrl)) throw new Rejection('validation-error', 'The address is not valid', { errors: [] })
+  next()
 }
 
 /** `X-Mock-Error` values that a route answers by itself (contract section 6); without TEST_MODE there are none on a request. */

@@ -118,7 +118,7 @@ export function genderOf(passenger: Pick<PassengerRequest, 'title' | 'gender'>):
 /** Body of `POST /bookings`. `payment` is the client's expectation: it must equal the flight's stored price. */
 export const createBookingRequestSchema = z
   .object({
-    flight_id: z.string().min(1).max(100),
+    flight_id: z.string().regex(/^[\x20-\x7e]{1,100}$/, 'Must be 1 to 100 printable ASCII characters'),
     passengers: z.array(passengerRequestSchema).min(1).max(9),
     payment: z.object({
       method: z.literal('loyalty_points'),

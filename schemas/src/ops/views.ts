@@ -20,7 +20,17 @@ export const opsBookingStatusSchema = z.enum([
   'cancelled',
 ])
 
-const reasonSchema = z.string().trim().min(1).max(500).meta({ description: 'Kept in the audit trail' })
+/** Postgres' text knows no zero character. */
+const withoutZero = /^[^\0]*$/
+const reasonSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(500)
+  .regex(withoutZero, 'Must not contain zero characters')
+  .meta({ description: 'Kept in the audit trail' })
+/** An id as the other side's records show it. */
+const foreignIdSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/, 'Must be 1 to 100 printable ASCII characters')
 
 // --- Commands ---
 
@@ -49,15 +59,22 @@ export const decideOutcomeRequestSchema = z
     reason: reasonSchema,
     step: z.string().min(1).max(50).optional().meta({ example: 'deduct' }),
     attempt: z.int().min(1).optional(),
-    transactionId: z.string().min(1).max(100).optional(),
-    orderId: z.string().min(1).max(100).optional(),
-    bookingReference: z.string().min(1).max(20).optional(),
+    transactionId: foreignIdSchema.optional(),
+    orderId: foreignIdSchema.optional(),
+    bookingReference: z
+      .string()
+      .regex(/^[A-Za-z0-9]{1,20}$/, 'Must be 1 to 20 letters or digits')
+      .optional(),
     tickets: z
       .array(
         z.strictObject({
           passengerIndex: z.int().min(0).max(8),
           ticketNumber: z.string().regex(/^\d{13}$/, 'Must be 13 digits'),
-          seat: z.string().max(5).nullable().default(null),
+          seat: z
+            .string()
+            .regex(/^[A-Za-z0-9]{1,5}$/, 'Must be 1 to 5 letters or digits')
+            .nullable()
+            .default(null),
         }),
       )
       .max(9)
