@@ -219,6 +219,12 @@ describe('bookings of a member', function () {
         'passengers.0.date_of_birth',
         /at least 12 years/,
       ],
+      [
+        'a flight id with a zero character',
+        (body) => ({ ...body, flight_id: 'flt_\0' }),
+        'flight_id',
+        /printable ASCII/,
+      ],
       ['no contact', (body) => ({ ...body, contact: undefined }), 'contact', 'Is required'],
       [
         'a contact with an impossible phone',
