@@ -45,8 +45,9 @@ describe('a command costs', () => {
     const { logger, keyPrefix } = fixture
     const pool = createPool({ url: url.href, max: 1, name: 'round-trips', pipeline: true }, logger)
     const appendPool = createPool({ url: url.href, max: 3, name: 'round-trips-append' }, logger)
-    const redis = createRedis('redis://127.0.0.1:6379', 'command', logger)
-    const subscriber = createRedis('redis://127.0.0.1:6379', 'subscriber', logger)
+    const redisUrl = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
+    const redis = createRedis(redisUrl, 'command', logger)
+    const subscriber = createRedis(redisUrl, 'subscriber', logger)
     const clock = { now: () => new Date().toISOString(), stop: () => {} }
     const metrics = createMetrics('test')
     store = await openEventStore(
