@@ -57,7 +57,7 @@ async function openConnection(host: string, port: number, timeoutMs: number): Pr
 }
 
 /** Splits `host:port`; a missing port is Kafka's 9092. */
-export function parseBroker(broker: string): { host: string; port: number } {
+function parseBroker(broker: string): { host: string; port: number } {
   const [host = '', port = '9092'] = broker.split(/:(?=\d+$)/)
   return { host, port: Number(port) }
 }

@@ -123,16 +123,11 @@ async function formatOnce(dir: string, properties: string): Promise<void> {
   if (existsSync(`${dir}/data/meta.properties`)) return
   rmSync(`${dir}/data`, { recursive: true, force: true }) // an interrupted format leaves no meta.properties
   const clusterId = randomBytes(16).toString('base64url').replace(/^-/, 'A') // a leading dash would read as an option
-  await run('java', [
-    ...javaArgs(128),
-    'kafka.tools.StorageTool',
-    'format',
-    '--standalone',
-    '-t',
-    clusterId,
-    '-c',
-    properties,
-  ])
+  const format = ['kafka.tools.StorageTool', 'format', '--standalone', '-t', clusterId, '-c', properties]
+  await run('java', [...javaArgs(128), ...format]).catch((error: Error & { stderr?: string }) => {
+    const reason = error.stderr?.trim().split('\n')[0] || error.message
+    throw new Obstacle(`Kafka's data folder ${dir}/data could not be formatted (${reason}): mend that, or ${REMEDY}.`)
+  })
 }
 
 function writeSettings(dir: string, port: number, settings: Record<string, string>): string {

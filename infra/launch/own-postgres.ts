@@ -72,7 +72,10 @@ async function launchCluster(
     mkdirSync(`${dir}/data`, { recursive: true })
     if (owner) chownSync(`${dir}/data`, owner.uid, owner.gid)
     const initArgs = ['-D', `${dir}/data`, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8']
-    await run(`${bin}/initdb`, initArgs, { ...owner, cwd: '/' })
+    await run(`${bin}/initdb`, initArgs, { ...owner, cwd: '/' }).catch((error: Error & { stderr?: string }) => {
+      const reason = error.stderr?.trim().split('\n').at(-1) || error.message
+      throw new Obstacle(`A Postgres cluster could not be made in ${dir} (${reason}): mend that, or ${REMEDY}.`)
+    })
   }
   const settings = {
     listen_addresses: '127.0.0.1',

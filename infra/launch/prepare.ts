@@ -5,8 +5,8 @@
  * Spawned with the launcher's process id, for which the backing services are started; answers over the channel.
  */
 import { type BackingServices, ensureBackingServices, serviceEnvironment } from './backing-services.ts'
-import { type DatabaseUrls, prepareDatabases } from './databases.ts'
-import { runEntry } from './say.ts'
+import { type DatabaseUrls, prepareDatabases, READ_DATABASE, WRITE_DATABASE } from './databases.ts'
+import { Obstacle, runEntry } from './say.ts'
 import { loadSecrets } from './secrets.ts'
 
 export type Prepared = {
@@ -17,12 +17,29 @@ export type Prepared = {
 }
 
 async function main(): Promise<number> {
+  try {
+    process.send?.(await prepare())
+    return 0
+  } catch (error) {
+    if (!(error instanceof Obstacle)) throw error
+    process.send?.({ obstacle: error.message })
+    return 1
+  }
+}
+
+async function prepare(): Promise<Prepared> {
   const launcher = Number(process.argv[2])
   const services = await ensureBackingServices(process.env, launcher)
-  const databases = await prepareDatabases(services.postgres.url, loadSecrets().databasePassword)
-  const prepared: Prepared = { services, env: serviceEnvironment(services), databases }
-  process.send?.(prepared)
-  return 0
+  const databases = await prepareDatabases(services.postgres.url, loadSecrets().databasePassword).catch(explain)
+  return { services, env: serviceEnvironment(services), databases }
+}
+
+/** What the server refuses (a right, a full disk, too many connections) is for a person to mend; the rest is our bug. */
+function explain(error: Error & { code?: string }): never {
+  if (!error.code) throw error
+  throw new Obstacle(
+    `The databases ${WRITE_DATABASE} and ${READ_DATABASE} cannot be prepared (${error.message}): mend that, or set DATABASE_URL to another server.`,
+  )
 }
 
 await runEntry(main)

@@ -159,6 +159,7 @@ describe('npm start', function () {
       REDIS_URL: `redis://127.0.0.1:${env.DATABASE_URL?.match(/:(\d+)\//)?.[1]}`,
     })
     expect(await ended).to.equal(1)
+    expect(said.output.match(/✗/g)).to.have.length(1)
     expect(said.output)
       .to.match(/✗ The Redis of REDIS_URL \(redis:\/\/127\.0\.0\.1:\d+\) does not answer as Redis does/)
       .and.not.match(/\n\s+at /)

@@ -52,12 +52,12 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
   }
 
   async function prepare(): Promise<Prepared> {
-    let prepared: Prepared | undefined
+    let answer = { obstacle: 'The preparations broke off: run it again.' } as Prepared | { obstacle: string }
     await runHelper([`${ROOT}/infra/launch/prepare.ts`, String(process.pid)], env, 'inherit', (message) => {
-      prepared = message as Prepared
+      answer = message as typeof answer
     })
-    if (!prepared) throw new Obstacle('The start ends here: mend the above, then run it again.')
-    return prepared
+    if ('obstacle' in answer) throw new Obstacle(answer.obstacle)
+    return answer
   }
 
   async function startStage(plans: ProcessPlan[]): Promise<void> {
@@ -80,7 +80,9 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
       runHelper([`${ROOT}/command-api/src/seed.ts`], seedEnv, log),
     ).finally(() => closeSync(log))
     if (code !== 0 && !isGoingDown)
-      throw new Obstacle(`The demo data could not be seeded: ${lastError(path)}: ${path} says more.`)
+      throw new Obstacle(
+        `The demo data could not be seeded (${lastError(path) || `exit code ${code}`}): ${path} says more.`,
+      )
   }
 
   /** Runs one short-lived process of ours to its end. Returns its exit code. */
@@ -109,7 +111,7 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     if (isGoingDown) return []
     const { commandApiUrl, queryApiUrl } = addresses()
     const upstreams = { 'command-api': commandApiUrl, 'query-api': queryApiUrl }
-    edge = await startEdge({ port: portOf('EDGE_PORT', env), host: env.EDGE_HOST ?? '127.0.0.1', upstreams })
+    edge = await startEdge({ port: portOf('EDGE_PORT', env), host: env.EDGE_HOST || '127.0.0.1', upstreams })
     try {
       await edge.alsoListenOn(LOYALTY_PORT)
       return [`http://127.0.0.1:${LOYALTY_PORT}`]
