@@ -91,8 +91,11 @@ export interface KafkaConsumer {
 }
 
 export interface KafkaProducer {
-  /** Resolves when every message is acknowledged by all in-sync replicas. Rejects after about 6 s of failures: some may be in the log. */
-  send(messages: readonly KafkaMessage[]): Promise<void>
+  /**
+   * Resolves when every message is acknowledged by all in-sync replicas, with the offset of each partition's first message.
+   * Rejects after about 6 s of failures: some may be in the log.
+   */
+  send(messages: readonly KafkaMessage[]): Promise<StartOffset[]>
   disconnect(): Promise<void>
 }
 
@@ -139,6 +142,8 @@ export interface KafkaPort {
 const RETRY = { initialRetryTime: 100, maxRetryTime: 1000, retries: 8 }
 const READ_LAST_TIMEOUT_MS = 20_000
 const REJOIN_AFTER_MS = 500
+const LEADERS_TIMEOUT_MS = 10_000
+const LEADERS_POLL_MS = 50
 const TOPIC_CONFIG_RESOURCE = 2
 
 /** Creates the port. Nothing is connected until something is used. */
@@ -197,8 +202,9 @@ export function createKafka(options: { brokers: readonly string[]; clientId: str
     createConsumer,
     listTopics: async () => (await admin()).listTopics(),
     createTopics: async (topics) => {
-      await (await admin()).createTopics({
-        waitForLeaders: true,
+      const connected = await admin()
+      await connected.createTopics({
+        waitForLeaders: false,
         topics: topics.map(({ topic, partitions, replicationFactor, config }) => ({
           topic,
           numPartitions: partitions,
@@ -206,6 +212,10 @@ export function createKafka(options: { brokers: readonly string[]; clientId: str
           configEntries: Object.entries(config ?? {}).map(([name, value]) => ({ name, value })),
         })),
       })
+      await waitForLeaders(
+        connected,
+        topics.map(({ topic }) => topic),
+      )
     },
     deleteTopics: async (topics) => {
       if (topics.length > 0) await (await admin()).deleteTopics({ topics: [...topics] })
@@ -239,6 +249,21 @@ async function connectAdmin(kafka: Kafka): Promise<Admin> {
   const admin = kafka.admin()
   await admin.connect()
   return admin
+}
+
+/** kafkajs's own wait gives up at once when the broker it asks has not heard of a topic yet. */
+async function waitForLeaders(admin: Admin, topics: string[]): Promise<void> {
+  const deadline = performance.now() + LEADERS_TIMEOUT_MS
+  for (;;) {
+    try {
+      const found = await admin.fetchTopicMetadata({ topics })
+      if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+    } catch (error) {
+      if (performance.now() > deadline) throw error
+    }
+    if (performance.now() > deadline) throw new Error('new topics have no leaders')
+    await new Promise((resolve) => setTimeout(resolve, LEADERS_POLL_MS))
+  }
 }
 
 async function describeTopic(admin: Admin, topic: string): Promise<TopicDescription | null> {
@@ -275,13 +300,18 @@ async function createProducer(kafka: Kafka): Promise<KafkaProducer> {
   return {
     send: async (messages) => {
       const byTopic = Map.groupBy(messages, ({ topic }) => topic)
-      await producer.sendBatch({
+      const acknowledged = await producer.sendBatch({
         acks: -1,
         topicMessages: [...byTopic].map(([topic, group]) => ({
           topic,
           messages: group.map(({ partition, key, value, headers }) => ({ partition, key, value, headers })),
         })),
       })
+      return acknowledged.map(({ topicName, partition, baseOffset }) => ({
+        topic: topicName,
+        partition,
+        offset: Number(baseOffset),
+      }))
     },
     disconnect: () => producer.disconnect(),
   }

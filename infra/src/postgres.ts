@@ -38,6 +38,10 @@ export function createPool(options: PoolOptions, logger: Logger): pg.Pool {
   })
   // Without a listener the loss of an idle connection would end the process.
   pool.on('error', (error) => logger.warn('idle database connection lost', { pool: options.name, error }))
+  // The pool does not listen while a connection is checked out; lost between two queries it would end the process too.
+  pool.on('connect', (client) => {
+    client.on('error', (error) => logger.debug('database connection lost', { pool: options.name, error }))
+  })
   return pool
 }
 
