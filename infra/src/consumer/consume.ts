@@ -263,6 +263,7 @@ export function consume(
     const askedAt = performance.now()
     const caughtUp: Partition[] = []
     for (const topic of options.topics) {
+      if (stopping.signal.aborted) return
       for (const { partition, high } of await deps.kafka.topicOffsets(topicPrefix + topic)) {
         const state = states.get(keyOf({ topic, partition }))
         if (!state) continue
@@ -272,7 +273,7 @@ export function consume(
         else if (state.phase === 'reading') caughtUp.push({ topic, partition })
       }
     }
-    if (caughtUp.length > 0 && !stopping.signal.aborted) await sink.caughtUp?.(caughtUp, performance.now() - askedAt)
+    if (caughtUp.length > 0) await sink.caughtUp?.(caughtUp, performance.now() - askedAt)
   }
 
   /**
@@ -307,7 +308,7 @@ export function consume(
     eachBatch: onBatch,
   })
   const joined = consumer.start()
-  void measureRegularly()
+  const measuring = measureRegularly()
   return {
     joined,
     stopped: () =>
@@ -316,7 +317,8 @@ export function consume(
         .map(({ topic, partition }) => ({ topic, partition })),
     stop: async () => {
       stopping.abort()
-      await consumer.stop()
+      // A measurement that outlived its consumer would open the port's connections again after they were closed.
+      await Promise.all([consumer.stop(), measuring])
       metrics.forgetPartitions()
     },
   }

@@ -49,7 +49,6 @@ describe('a consumer that keeps its progress in Kafka', () => {
         groupId: groupId(),
         topicPrefix: kafkaTopics.prefix,
         whenLost,
-        parkedRefreshMs: 50,
         handle: async (events) => {
           for (const event of events) onEvent(event)
           handled.push(...events.map(({ envelope }) => String((envelope.data as { n: number }).n)))

@@ -52,8 +52,6 @@ export interface GroupSinkOptions {
    * transient (see transient.ts) leads to one call per event, and the one that fails then is parked.
    */
   handle(events: readonly ReadableEvent[]): Promise<void>
-  /** How long a released stream may still count as parked; default 5000. */
-  parkedRefreshMs?: number
 }
 
 export function createGroupSink(
@@ -62,11 +60,9 @@ export function createGroupSink(
 ): Sink {
   const { kafka, logger, parking } = deps
   let parked = new Set<string>()
-  let parkedReadAt = 0
 
   async function readParked(): Promise<void> {
     parked = new Set((await parking.list()).map(keyOf))
-    parkedReadAt = performance.now()
   }
 
   async function load(partitions: readonly Partition[], commit: CommitOffset): Promise<Checkpoint[]> {
@@ -100,8 +96,8 @@ export function createGroupSink(
   }
 
   async function apply(batch: EventBatch, commit: CommitOffset): Promise<void> {
-    const refreshMs = options.parkedRefreshMs ?? 5000
-    if (parked.size > 0 && performance.now() - parkedReadAt > refreshMs) await readParked()
+    // Asked again before anything is parked as a follower: an operator may have released its stream meanwhile.
+    if (batch.events.some((event) => parked.has(keyOf(event)))) await readParked()
     const free = batch.events.filter((event) => !parked.has(keyOf(event)))
     const followers = batch.events.filter((event) => parked.has(keyOf(event)))
     if (followers.length > 0) await parking.park(followers.map((event) => toParked(event, null)))
