@@ -70,6 +70,7 @@ describe('the projections process', () => {
 
   const startProcess = async (projections?: readonly Projection[]) => {
     const config = projectionsConfigSchema.parse({
+      kafkaBrokers: kafkaTopics.brokers.join(','),
       kafkaTopicPrefix: kafkaTopics.prefix,
       readDatabaseUrl: database.urlAs('portolan_projections'),
       port: 0,
@@ -116,15 +117,18 @@ describe('the projections process', () => {
     }
     return all
   }
-  const caughtUp = async (version: number) => {
-    const { rows } = await admin.query<{ topic: string; partition: number; position: string }>(
-      'select projection, topic, partition, position from projection_checkpoints where version = $1',
-      [version],
+  /** Whether these projections of the version have applied everything that was published. */
+  const caughtUp = async (version: number, names = ['booking_details', 'booking_list', 'ledger']) => {
+    const { rows } = await admin.query<{ projection: string; topic: string; partition: number; position: string }>(
+      'select projection, topic, partition, position from projection_checkpoints where version = $1 and projection = any($2)',
+      [version, names],
     )
     const heads = new Map<string, number>()
     for (const { topic, partition, position } of published) heads.set(`${topic}/${partition}`, position)
+    // The ledger reads two topics, the others one.
+    const wanted = names.reduce((sum, name) => sum + (name === 'ledger' ? 2 : 1) * partitions, 0)
     return (
-      rows.length > 0 &&
+      rows.length === wanted &&
       rows.every(({ topic, partition, position }) => Number(position) === (heads.get(`${topic}/${partition}`) ?? 0))
     )
   }
@@ -242,7 +246,7 @@ describe('the projections process', () => {
   it('refuses to switch to a version that is behind', async () => {
     await append(...confirmedBooking('bkg_1', 'CC0000001'))
     await startProcess([bookingDetails])
-    await eventually(() => caughtUp(1))
+    await eventually(() => caughtUp(1, ['booking_details']))
     await stop?.()
     stop = null
     await admin.query("select create_projection_version('booking_details')")
@@ -256,9 +260,9 @@ describe('the projections process', () => {
   it('stops consuming for a retired version and forgets its rows', async () => {
     await append(...confirmedBooking('bkg_1', 'CC0000001'))
     await startProcess([bookingDetails])
-    await eventually(() => caughtUp(1))
+    await eventually(() => caughtUp(1, ['booking_details']))
     await admin.query("select create_projection_version('booking_details')")
-    await eventually(() => caughtUp(2))
+    await eventually(() => caughtUp(2, ['booking_details']))
     await admin.query("select retire_projection_version('booking_details', 2)")
     await eventually(async () => {
       const text = await (await fetch(`${url}/metrics`)).text()
