@@ -18,7 +18,8 @@ export function decodeCursor<S extends z.ZodType>(schema: S, cursor: string | un
 
 function parseJson(cursor: string): unknown {
   try {
-    return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+    const text = Buffer.from(cursor, 'base64url').toString('utf8')
+    return text.includes('\\u0000') ? undefined : JSON.parse(text)
   } catch {
     return undefined
   }

@@ -368,7 +368,8 @@ describe('query-api', () => {
       const stranger = await get('/ops/bookings', {})
       expect(stranger.status).to.equal(401)
       expect(stranger.headers.get('content-type')).to.match(/^application\/problem\+json/)
-      for (const cursor of ['x', Buffer.from('["2026-01-01T00:00:00Z"]').toString('base64url')])
+      const key = (text: string) => Buffer.from(text).toString('base64url')
+      for (const cursor of ['x', key('["2026-01-01T00:00:00Z"]'), key('["2026-01-01T00:00:00Z","a\\u0000","b"]')])
         expect((await get(`/ops/bookings?cursor=${cursor}`, staff())).status).to.equal(400)
       expect((await get('/ops/bookings?unknown=1', staff())).status).to.equal(400)
     })
@@ -376,6 +377,7 @@ describe('query-api', () => {
 
   it('answers 404 without asking for credentials where nothing is, and 405 for a method that is not there', async () => {
     expect((await get('/api/v1/nothing', {})).status).to.equal(404)
+    expect((await get('/api/v1/bookings/bkg%00', member())).status).to.equal(400)
     const response = await fetch(`${api.url}/api/v1/bookings`, { method: 'POST' })
     expect(response.status).to.equal(405)
   })
