@@ -1,7 +1,7 @@
 /**
  * Reads that must not be older than what their caller wrote (P11), over two processes on the same stores.
  * Seen failing: with `hasReached` always true the reads that must be refused are answered; without the check for parked
- * streams the one of a parked booking is.
+ * streams the one of a parked booking is; without its tenant, another tenant's list waits for it.
  */
 import { encodeToken } from '@portolan/infra/consistency-token.ts'
 import { topics } from '@portolan/schemas/topics.ts'
@@ -106,8 +106,8 @@ describe('a read by somebody who has written', () => {
     await fixture.reach(models, topics.bookings, 3, 11)
     await fixture.admin.query(
       `insert into parked_streams (projection, version, tenant_id, stream, topic, generation, partition, position, reason)
-       values ('booking_details', 1, 'coffeechain', 'booking-bkg_stuck', $1, 1, 3, 11, 'test')`,
-      [topics.bookings],
+       select model, 1, 'coffeechain', 'booking-bkg_stuck', $1, 1, 3, 11, 'test' from unnest($2::text[]) as model`,
+      [topics.bookings, models],
     )
     await fixture.insertBooking('coffeechain', { bookingId: 'bkg_stuck' })
     await fixture.insertBooking('coffeechain', { bookingId: 'bkg_free' })
@@ -116,6 +116,9 @@ describe('a read by somebody who has written', () => {
     expect((await read('/api/v1/bookings/bkg_stuck', token(11))).status).to.equal(503)
     expect((await read('/api/v1/bookings/bkg_free', token(11))).status).to.equal(200)
     expect((await read('/api/v1/bookings/bkg_stuck', token(10))).status).to.equal(200)
+    expect((await read('/api/v1/bookings', token(11))).status, 'the list').to.equal(503)
+    const asNeighbour = { 'X-Tenant-ID': 'teachain', ...token(11) }
+    expect((await read('/api/v1/bookings', asNeighbour)).status, 'of another tenant').to.equal(200)
   })
 
   it('holds no connection while it waits', async () => {

@@ -1,3 +1,10 @@
+/**
+ * The rules of `handle`, on a real database, with two stores as two processes (P1, P2, P3, P6, P10, P12).
+ *
+ * Seen failing: with heads read before they are locked in `commit_events` (positions given twice, refused by the primary key); with a
+ * partition that is not the stream's alone; without the version check of streams that were only read; with steps swept before their time.
+ */
+import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { expect } from 'chai'
 import type pg from 'pg'
@@ -115,32 +122,61 @@ describe('handling commands', () => {
     expect(version).to.equal(41)
   })
 
+  it('keeps a stream in one partition, the same in every process and release', async () => {
+    for (const on of [store, other]) for (const stream of ['counter-placed', 'counter-settled']) await add(on, stream)
+    const partitionsOf = async (stream: string) => (await eventsOf(stream)).map(({ partition }) => partition)
+    expect(await partitionsOf('counter-placed')).to.deep.equal([2, 2])
+    expect(await partitionsOf('counter-settled')).to.deep.equal([0, 0])
+  })
+
+  it('gives positions in commit order to commits of two processes that wait for one partition, none in vain', async () => {
+    const holder = await fixture.admin.connect()
+    try {
+      await holder.query('begin')
+      await holder.query('select from log_heads for update')
+      // Both live in partition 3.
+      const commits = Promise.all([start(store, 'counter-east'), start(other, 'counter-west')])
+      await eventually(async () => {
+        const waiting = await fixture.admin.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+        )
+        return (waiting.rowCount ?? 0) >= 2
+      })
+      await holder.query('rollback')
+      await commits
+    } finally {
+      holder.release(true)
+    }
+    const [[one], [two]] = [await eventsOf('counter-east'), await eventsOf('counter-west')]
+    expect(Math.abs(one.position - two.position)).to.equal(1)
+  })
+
   it('checks the version of a stream that the decision only read', async () => {
     const [read, written] = [newStream(), newStream()]
     await start(store, read)
-    let decisions = 0
-    const handled = await store
-      .handle({
+    await start(store, written)
+    // Holds the append up until another process has moved the stream that was read.
+    const holder = await fixture.admin.connect()
+    const decided = Promise.withResolvers<void>()
+    try {
+      await holder.query('begin')
+      await holder.query('select from streams where stream = $1 for update', [written])
+      const handling = store.handle({
         context: contextOf(),
         streams: { read: { type: counterType, stream: read }, written: { type: counterType, stream: written } },
         decide: (states) => {
-          decisions += 1
-          // Another process gets in between loading and appending: the append waits in the queue until the next turn.
-          if (decisions === 1) blocked = add(other, read)
+          decided.resolve()
           return { events: { written: [added(states.read.sum)] } }
         },
       })
-      .catch(rethrow)
-    await blocked
-    // Either order of the two commits is right, but never a sum that was out of date at the commit.
-    const writtenAt = (await eventsOf(written))[0].recorded_at
-    const movedAt = (await eventsOf(read))[1].recorded_at
-    expect(handled).to.have.nested.property('states.written.sum', writtenAt > movedAt ? 2 : 1)
+      await decided.promise
+      await add(other, read)
+      await holder.query('rollback')
+      expect(await handling).to.have.nested.property('states.written.sum', 3)
+    } finally {
+      holder.release(true)
+    }
   })
-  let blocked: Promise<unknown> = Promise.resolve()
-  const rethrow = (error: unknown) => {
-    throw error
-  }
 
   it('takes a new stream that exists after all as an existing one', async () => {
     const stream = newStream()
@@ -480,6 +516,10 @@ describe('handling commands', () => {
       await Promise.all(Array.from({ length: 6 }, () => add(store, newStream(), [wantWork('crowded', 1)])))
       const overdue = await findOverdueSteps(store.pool, { graceMs: 0, limit: 1000, eachMax: 4 })
       expect(overdue.filter(({ step }) => step === 'crowded')).to.have.length(4)
+      expect(
+        await findOverdueSteps(store.pool, { graceMs: Date.now(), limit: 1000, eachMax: 4 }),
+        'younger',
+      ).to.have.length(0)
     })
   })
 
