@@ -142,13 +142,17 @@ async function compareUntilSettled(read: pg.Client, name: string, live: number, 
     if (rows.every((row) => isEqual(row) && row.on_the_way === 0)) break
     await sleep(lookEveryMs)
   }
-  // A parked stream's row stays behind the live one's: not comparable for ever, so not equal.
+  // Where only the new version is parked its row stays behind: not comparable for ever, so not equal.
   const parked = await read.query<{ streams: number }>(
-    'select count(*) as streams from parked_streams where projection = $1 and version = $2',
-    [name, version],
+    `select count(*) as streams from parked_streams new
+     where projection = $1 and version = $3 and not exists (
+       select from parked_streams old
+       where old.projection = $1 and old.version = $2 and (old.tenant_id, old.stream) = (new.tenant_id, new.stream))`,
+    [name, live, version],
   )
   const streams = parked.rows[0]?.streams ?? 0
-  const notes = streams > 0 ? [`${streams} streams of ${name}.v${version} are parked: \`npm run ops -- parked\``] : []
+  const notes =
+    streams > 0 ? [`${streams} streams are parked in ${name}.v${version} only: \`npm run ops -- parked\``] : []
   return { rows, notes, isGood: rows.every(isEqual) && streams === 0 }
 }
 
