@@ -14,7 +14,7 @@ const writes = 500
 const readers = 4
 
 describe('P11: a member who has written', function () {
-  this.timeout(180_000)
+  this.timeout(300_000)
   let system: System
   before(async function () {
     this.timeout(120_000)
