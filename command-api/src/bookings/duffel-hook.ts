@@ -12,10 +12,13 @@ import { z } from 'zod'
 import type { BookingDeps } from './booking-deps.ts'
 import { hastenPoll } from './decider.ts'
 
+const idSchema = z.string().max(200)
+/** `object` is an order, or a payment or cancellation that names its order. */
+const objectSchema = z.looseObject({ id: idSchema.optional(), order_id: idSchema.optional() })
 const webhookSchema = z.object({
-  id: z.string().max(200),
+  id: idSchema,
   type: z.string().max(200),
-  data: z.looseObject({ object: z.looseObject({ id: z.string().max(200).optional() }).optional() }).optional(),
+  data: z.looseObject({ object: objectSchema.optional() }).optional(),
 })
 
 /** Most bookings one webhook wakes; the others are polled at their time. */
@@ -30,7 +33,7 @@ export function createDuffelHook(deps: BookingDeps & { pool: Pool; secret: strin
     requireSignature(req.get('X-Duffel-Signature') ?? '', body, deps.secret, deps.store.clock.now())
     const webhook = parseInput(webhookSchema, parseJson(body))
     const { correlationId } = contextOf(res)
-    for (const poll of await pollsOf(deps.pool, webhook.data?.object?.id)) {
+    for (const poll of await pollsOf(deps.pool, orderIdsOf(webhook))) {
       await deps.store.handle({
         context: {
           tenantId: poll.tenantId,
@@ -47,14 +50,18 @@ export function createDuffelHook(deps: BookingDeps & { pool: Pool; secret: strin
   return routes
 }
 
-/** The open polls this order id may concern: those that name it, and those whose order is not known yet. */
-async function pollsOf(pool: Pool, orderId: string | undefined): Promise<{ tenantId: string; stream: string }[]> {
+function orderIdsOf({ data }: z.infer<typeof webhookSchema>): string[] {
+  return [data?.object?.id, data?.object?.order_id].flatMap((id) => id ?? [])
+}
+
+/** The open polls these ids may concern: those that name one as their order, and those whose order is not known yet. */
+async function pollsOf(pool: Pool, orderIds: readonly string[]): Promise<{ tenantId: string; stream: string }[]> {
   const { rows } = await pool.query<{ tenant_id: string; stream: string; order_id: string | null }>(
     'select tenant_id, stream, order_id from open_order_polls($1)',
     [pollsMax],
   )
   return rows
-    .filter((row) => row.order_id === null || row.order_id === orderId)
+    .filter((row) => row.order_id === null || orderIds.includes(row.order_id))
     .map((row) => ({ tenantId: row.tenant_id, stream: row.stream }))
 }
 

@@ -86,7 +86,11 @@ export const operatorRoutes: readonly DescribedRoute[] = [
             id: z.string().max(200),
             type: z.string().max(200).meta({ example: 'order.created' }),
             data: z
-              .looseObject({ object: z.looseObject({ id: z.string().max(200).optional() }).optional() })
+              .looseObject({
+                object: z
+                  .looseObject({ id: z.string().max(200).optional(), order_id: z.string().max(200).optional() })
+                  .optional(),
+              })
               .optional(),
           })
           .meta({ id: 'DuffelWebhook' }),
