@@ -40,9 +40,12 @@ export function cancelBookingHandler(deps: BookingDeps) {
         },
         idempotency: scope,
       })
-    await deps.store.singleFlight(tenantId, scope, () =>
+    const handled = await deps.store.singleFlight(tenantId, scope, () =>
       reason ? deps.personalData.withKey(tenantId, member.memberId, cancelOnce) : cancelOnce(null),
     )
+    const who = { tenantId, principal: member.principal }
+    // Noted before the wait too: a client that gives up meanwhile must still see what it did.
+    if (!handled.replayed) await deps.noteWritten(res, who, handled.positions)
     const { state, positions } = await deps.store.waitFor(
       tenantId,
       deps.bookingType,
@@ -50,7 +53,7 @@ export function cancelBookingHandler(deps: BookingDeps) {
       (booking) => booking !== null && isCancelDecided(booking),
       { timeoutMs: waitMs },
     )
-    await deps.noteWritten(res, { tenantId, principal: member.principal }, positions)
+    await deps.noteWritten(res, who, positions)
     if (!state) throw bookingNotFound(bookingId)
     const cancelled = cancelledAnswer(state)
     if (cancelled) {

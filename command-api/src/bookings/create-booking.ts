@@ -34,7 +34,7 @@ export function createBookingHandler(deps: BookingDeps) {
     const newId = deps.newId('bkg')
     const scope = idempotencyScope(req, member.principal, newId)
     const bookingId = await deps.store.singleFlight(member.tenant.tenantId, scope, () =>
-      requestOnce(deps, member, request, newId, scope),
+      requestOnce(deps, member, request, newId, scope, res),
     )
     await answer(deps, member, bookingId, waitMs, res)
   }
@@ -47,6 +47,7 @@ async function requestOnce(
   request: CreateBookingRequest,
   newId: string,
   scope: IdempotencyScope | undefined,
+  res: Response,
 ): Promise<string> {
   const { store } = deps
   const { tenantId } = member.tenant
@@ -59,7 +60,10 @@ async function requestOnce(
     const handled = await deps.personalData.withKey(tenantId, member.memberId, async (key) =>
       requestBookingOf(deps, member, request, await preparing, key, scope),
     )
-    return (handled.replayed && handled.reference) || newId
+    if (handled.replayed) return handled.reference ?? newId
+    // Noted before the wait too: a client that gives up meanwhile must still find its booking.
+    await deps.noteWritten(res, { tenantId, principal: member.principal }, handled.positions)
+    return newId
   } catch (error) {
     return (await store.recordRejection(tenantId, scope, error)).reference ?? newId
   }

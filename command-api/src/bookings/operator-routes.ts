@@ -95,7 +95,8 @@ async function command(deps: BookingDeps, req: Request, res: Response, decide: D
   await deps.noteWritten(res, { tenantId: STAFF_POSITIONS, principal }, reflected)
   if (!state) throw bookingNotFound(bookingId)
   // An approval that came too late was recorded as expired: a fact, but not what the operator asked for.
-  if (state.phase === 'expired' && known.phase === 'pending_approval') {
+  const after = handled.replayed ? state : handled.states.booking
+  if (after?.phase === 'expired' && known.phase === 'pending_approval') {
     throw new Rejection('not-pending-approval', `The approval of booking '${bookingId}' has expired`)
   }
   const answer: OpsCommandAnswer = { tenantId, bookingId, status: bookingStatus(state) }

@@ -39,17 +39,22 @@ export function isRecorded(rejection: Rejection): boolean {
   return recordedKinds.includes(problemCodes[rejection.code].kind) && rejection.code !== 'idempotency-busy'
 }
 
-/** SHA-256 over the body with its members in sorted order, so that only a change of content is another body. */
+/** SHA-256 over the body with its members in sorted order, so that only a change of content is another body. Rejects: validation-error for a body nested too deeply. */
 export function hashBody(body: unknown): string {
   return createHash('sha256').update(canonical(body)).digest('base64url')
 }
 
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+/** Deeper than any body of ours; beyond it the recursion would end in a fault instead of an answer. */
+const NESTING_MAX = 64
+
+function canonical(value: unknown, depth = 0): string {
+  if (depth > NESTING_MAX)
+    throw new Rejection('validation-error', 'The request body is nested too deeply', { errors: [] })
+  if (Array.isArray(value)) return `[${value.map((member) => canonical(member, depth + 1)).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
   const members = Object.entries(value).filter(([, member]) => member !== undefined)
   const sorted = members.sort(([a], [b]) => (a < b ? -1 : 1))
-  return `{${sorted.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(',')}}`
+  return `{${sorted.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member, depth + 1)}`).join(',')}}`
 }
 
 /** The query that looks a record up; run it as the tenant. */

@@ -12,6 +12,12 @@ const scopeOf = (body: unknown): IdempotencyScope => ({
 })
 
 describe('the hash of a body', () => {
+  it('refuses a body nested too deeply to be compared, instead of failing on it', () => {
+    let body: unknown = 1
+    for (let depth = 0; depth < 40_000; depth++) body = [body]
+    expect(() => hashBody(body)).to.throw(Rejection, 'nested too deeply')
+  })
+
   it('is the same for the same content in another order', () => {
     expect(hashBody({ a: 1, b: { c: [1, 2], d: null } })).to.equal(hashBody({ b: { d: null, c: [1, 2] }, a: 1 }))
   })
