@@ -369,8 +369,25 @@ describe('query-api', () => {
       expect(stranger.status).to.equal(401)
       expect(stranger.headers.get('content-type')).to.match(/^application\/problem\+json/)
       const key = (text: string) => Buffer.from(text).toString('base64url')
-      for (const cursor of ['x', key('["2026-01-01T00:00:00Z"]'), key('["2026-01-01T00:00:00Z","a\\u0000","b"]')])
+      const forged = [
+        '["2026-01-01T00:00:00Z"]',
+        '["2026-01-01T00:00:00Z","a\\u0000","b"]',
+        '["0000-01-01T00:00:00Z","a","b"]',
+      ].map(key)
+      for (const cursor of ['x', ...forged])
         expect((await get(`/ops/bookings?cursor=${cursor}`, staff())).status).to.equal(400)
+      const beyondLine = key('["2026-01-01T00:00:00Z","a","b",1,40000]')
+      expect((await get(`/ops/ledger?cursor=${beyondLine}`, staff())).status).to.equal(400)
+    })
+
+    it('learn that a day of a year that not everything can express is refused', async () => {
+      for (const query of ['createdFromDate=0000-01-01', 'createdToDate=9999-12-31'])
+        expect((await get(`/ops/bookings?${query}`, staff())).status, query).to.equal(400)
+      const outermost = '/ops/bookings?createdFromDate=1900-01-01&createdToDate=9998-12-31'
+      expect((await get(outermost, staff())).status).to.equal(200)
+    })
+
+    it('cannot ask with names that nothing has', async () => {
       expect((await get('/ops/bookings?unknown=1', staff())).status).to.equal(400)
     })
   })

@@ -54,3 +54,11 @@ export interface DomainEvent {
 export const instantSchema = z.iso.datetime()
 /** Calendar day, `YYYY-MM-DD`. */
 export const dateSchema = z.iso.date()
+
+/** Years that Postgres, JavaScript and a day's or an offset's shift of either can all express. */
+const isInUsualYears = (text: string): boolean => text >= '1900' && text < '9999'
+const usualYears = 'Must be within the years 1900 to 9998'
+/** A day somebody asks about, as a bound of a query. */
+export const queriedDateSchema = dateSchema.refine(isInUsualYears, usualYears)
+/** An instant somebody asks about, with any offset. */
+export const queriedInstantSchema = z.iso.datetime({ offset: true }).refine(isInUsualYears, usualYears)

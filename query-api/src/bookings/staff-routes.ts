@@ -2,6 +2,7 @@
 import { parseInput } from '@portolan/infra/http/problem.ts'
 import { contextOf } from '@portolan/infra/http/server.ts'
 import { bookingNotFound } from '@portolan/schemas/bookings/views.ts'
+import { queriedInstantSchema } from '@portolan/schemas/envelope.ts'
 import { opsBookingParamsSchema, opsBookingsQuerySchema, opsQueueQuerySchema } from '@portolan/schemas/ops/views.ts'
 import { bookingStream } from '@portolan/schemas/topics.ts'
 import { type Request, type Response, Router } from 'express'
@@ -12,7 +13,7 @@ import type { PassengerNames } from './passenger-names.ts'
 import { type BookingFilter, bookingForStaff, bookingPage } from './staff-queries.ts'
 import { approvalRow, type QueuedRow, staffDetail, staffRow, troubleRow } from './staff-views.ts'
 
-const cursorSchema = z.tuple([z.iso.datetime(), z.string(), z.string()])
+const cursorSchema = z.tuple([queriedInstantSchema, z.string(), z.string()])
 
 /** Rejects: validation-error, booking-not-found, read-model-behind, unavailable. */
 export function createStaffRoutes(deps: { staffRead: StaffRead; passengerNames: PassengerNames }): Router {

@@ -1,5 +1,6 @@
 /** `GET /ops/ledger`: double-entry lines, newest first, and the sums that must be zero. Behind the staff authentication. */
 import { parseInput } from '@portolan/infra/http/problem.ts'
+import { queriedInstantSchema } from '@portolan/schemas/envelope.ts'
 import { type Ledger, type LedgerQuery, ledgerQuerySchema } from '@portolan/schemas/ops/views.ts'
 import { Router } from 'express'
 import type pg from 'pg'
@@ -21,7 +22,7 @@ interface LineRow {
   at: Date
 }
 
-const cursorSchema = z.tuple([z.iso.datetime(), z.string(), z.string(), z.int(), z.int()])
+const cursorSchema = z.tuple([queriedInstantSchema, z.string(), z.string(), z.int(), z.int().min(0).max(32_767)])
 type After = z.infer<typeof cursorSchema> | null
 
 /** Rejects: validation-error, read-model-behind. */

@@ -6,7 +6,7 @@
  * are parsed strictly: what does not fit is 400, never clamped.
  */
 import { z } from 'zod'
-import { dateSchema, instantSchema } from '../envelope.ts'
+import { dateSchema, instantSchema, queriedDateSchema, queriedInstantSchema } from '../envelope.ts'
 import { type ProblemCode, Rejection } from '../errors.ts'
 
 // --- Statuses ---
@@ -247,8 +247,8 @@ const wholeNumberSchema = z
   .string()
   .regex(/^\d{1,9}$/, 'Must be a whole number')
   .transform(Number)
-const dayOrInstantSchema = z.union([dateSchema, z.iso.datetime({ offset: true })], {
-  error: 'Must be a date (YYYY-MM-DD) or a timestamp',
+const dayOrInstantSchema = z.union([queriedDateSchema, queriedInstantSchema], {
+  error: 'Must be a date (YYYY-MM-DD) or a timestamp within the years 1900 to 9998',
 })
 const dayMs = 86_400_000
 

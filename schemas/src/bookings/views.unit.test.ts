@@ -110,6 +110,9 @@ describe('a list query', () => {
     ['an unknown status', { status: 'open' }, 'status'],
     ['two statuses', { status: ['pending', 'confirmed'] }, 'status'],
     ['something that is no date', { from_date: 'yesterday' }, 'from_date'],
+    ['the last day of all', { to_date: '9999-12-31' }, 'to_date'],
+    ['the year 0', { from_date: '0000-01-01' }, 'from_date'],
+    ['an instant that begins in another era', { from_date: '0000-01-01T00:00:00+14:00' }, 'from_date'],
     ['a reversed range', { from_date: '2024-02-02', to_date: '2024-02-01' }, 'to_date'],
     [
       'a range reversed by a timestamp',

@@ -3,7 +3,7 @@
  * errors are bare problem documents. A booking is named by tenant and id, as everywhere.
  */
 import { z } from 'zod'
-import { dateSchema, instantSchema } from '../envelope.ts'
+import { dateSchema, instantSchema, queriedDateSchema } from '../envelope.ts'
 
 /** As `BookingStatus` of bookings; repeated here because verticals do not share views. A test compares them. */
 export const opsBookingStatusSchema = z.enum([
@@ -122,8 +122,8 @@ export const opsQueueQuerySchema = z.strictObject(pageShape)
 export const opsBookingsQuerySchema = z.strictObject({
   ...pageShape,
   status: opsBookingStatusSchema.optional(),
-  createdFromDate: dateSchema.optional(),
-  createdToDate: dateSchema.optional(),
+  createdFromDate: queriedDateSchema.optional(),
+  createdToDate: queriedDateSchema.optional(),
 })
 export type OpsBookingsQuery = z.output<typeof opsBookingsQuerySchema>
 
