@@ -4,6 +4,8 @@ import { eventEnvelopeSchema } from '@portolan/schemas/envelope.ts'
 import { topics } from '@portolan/schemas/topics.ts'
 import { expect } from 'chai'
 import { added, contextOf, counterType, createStoreFixture } from './event-store/store-fixture.ts'
+import { readTails } from './relay/kafka-tail.ts'
+import { takeOver } from './relay/take-over.ts'
 import { relayConfigSchema, start } from './relay.ts'
 
 type Fixture = Awaited<ReturnType<typeof createStoreFixture>>
@@ -35,7 +37,7 @@ describe('the relay', () => {
     await kafka.drop()
   })
 
-  const startRelay = async () => {
+  const startRelay = async (shards = 1) => {
     const config = relayConfigSchema.parse({
       logLevel: 'error',
       httpHost: '127.0.0.1',
@@ -45,6 +47,7 @@ describe('the relay', () => {
       kafkaTopicPrefix: kafka.prefix,
       pollMs: 100,
       leaseMs: 1000,
+      shards,
     })
     const relay = await start(config, { logger: silent })
     relays.push(relay)
@@ -70,6 +73,10 @@ describe('the relay', () => {
   const sentCount = async () => {
     const offsets = await kafka.kafka.topicOffsets(topicName()).catch(() => [])
     return offsets.reduce((sum, { high }) => sum + high, 0)
+  }
+  const createEmpty = () => {
+    const config = { 'retention.ms': '-1', 'retention.bytes': '-1', 'cleanup.policy': 'delete' }
+    return kafka.kafka.createTopics([{ topic: topicName(), partitions: 3, config }])
   }
   const isVerified = async () =>
     (await fixture.admin.query('select from log_verifications where incarnation = log_incarnation()')).rowCount === 3
@@ -189,6 +196,83 @@ describe('the relay', () => {
     }
   }).timeout(40_000)
 
+  it('leaves no gap when a topic is deleted while two shards send to it', async () => {
+    await startRelay(2)
+    await commit(1, 20)
+    await until(async () => (await sentCount()) === 20, 'twenty events in Kafka')
+    await kafka.kafka.deleteTopics([topicName()])
+    const deadline = Date.now() + 5000
+    while (Date.now() < deadline) {
+      await commit(1, 3)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    const events = (await heads()).reduce((sum, head) => sum + head, 0)
+    await until(async () => (await sentCount()) >= events, 'the whole log in Kafka')
+    const found = await readAll(events)
+    for (const [partition, head] of (await heads()).entries()) {
+      expect(firstSeen(positionsOf(found[partition] ?? []))).to.deep.equal(upTo(head))
+    }
+  }).timeout(60_000)
+
+  it('creates no topic that another shard still believes in', async () => {
+    const one = await store.pool.connect()
+    const other = await store.pool.connect()
+    const take = async (client: typeof one, partition: number) =>
+      takeOver(
+        client,
+        kafka.kafka,
+        [{ topic: topics.bookings, partition, position: 0 }],
+        { topicPrefix: kafka.prefix, replicationFactor: 1 },
+        new AbortController().signal,
+      )
+    try {
+      // A new topic has no leader for a moment.
+      await until(async () => (await take(one, 0).catch(() => [])).length > 0, 'the topic')
+      await kafka.kafka.deleteTopics([topicName()])
+      await until(async () => (await kafka.kafka.describeTopic(topicName())) === null, 'the deletion')
+      const refusal = await take(other, 1).catch((error: Error) => error.message)
+      expect(refusal).to.match(/another shard still sends to it/)
+      expect(await kafka.kafka.describeTopic(topicName())).to.equal(null)
+      await one.query('select pg_advisory_unlock_all()')
+      await until(async () => (await take(other, 1).catch(() => [])).length > 0, 'the new topic')
+    } finally {
+      one.release(true)
+      other.release(true)
+    }
+  })
+
+  it('raises the alarm when somebody puts an empty topic under it, and sends everything again once that is deleted', async () => {
+    const relay = await startRelay()
+    await commit(1, 10)
+    await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+    await kafka.kafka.deleteTopics([topicName()])
+    await createEmpty()
+    await commit(1, 10)
+    const isRefused = async () => (await partOf(relay.url, 'log')) === false
+    const isWhole = async () => (await sentCount()) >= 20
+    await until(async () => (await isRefused()) || (await isWhole()), 'an alarm, or the whole log in Kafka')
+    if (await isRefused()) await kafka.kafka.deleteTopics([topicName()])
+    const found = await readAll(20)
+    for (const [partition, head] of (await heads()).entries()) {
+      expect(firstSeen(positionsOf(found[partition] ?? []))).to.deep.equal(upTo(head))
+    }
+    await until(async () => (await partOf(relay.url, 'log')) === true, 'readiness')
+  }).timeout(60_000)
+
+  it('stops without waiting while Kafka does not give its last records', async () => {
+    await startRelay()
+    await commit(1, 10)
+    await until(async () => (await sentCount()) === 10, 'ten events in Kafka')
+    const controller = new AbortController()
+    const positions = (await heads()).map((position, partition) => ({ topic: topicName(), partition, position }))
+    const createConsumer = () => {
+      queueMicrotask(() => controller.abort())
+      return deafConsumer
+    }
+    const reading = readTails({ ...kafka.kafka, createConsumer }, kafka.prefix, positions, controller.signal)
+    expect(await reading.catch((error: Error) => error.message)).to.match(/stopped/)
+  })
+
   describe('refuses to send, and claims are refused', () => {
     const sendForeign = async (position: number, partition: number) => {
       const producer = await kafka.kafka.createProducer()
@@ -245,6 +329,23 @@ describe('the relay', () => {
       await expectRefusal()
     })
 
+    it('when events are missing in Kafka before the last one', async () => {
+      await startRelay()
+      await commit(1, 20)
+      await until(async () => (await sentCount()) === 20, 'twenty events in Kafka')
+      await stopRelays()
+      const last = (await readAll(20)).map((records) => records.at(-1))
+      await kafka.kafka.deleteTopics([topicName()])
+      await createEmpty()
+      const producer = await kafka.kafka.createProducer()
+      for (const record of last) {
+        if (record?.value) await producer.send([{ ...record, key: 'x', value: record.value }])
+      }
+      await producer.disconnect()
+      await forgetVerification()
+      await expectRefusal()
+    })
+
     it('when the topic has another number of partitions than the log', async () => {
       await kafka.create([topics.bookings], 5)
       await expectRefusal()
@@ -265,6 +366,16 @@ describe('the relay', () => {
   })
 }).timeout(30_000)
 
+/** Never gives a record. */
+const deafConsumer = {
+  start: async () => {},
+  stop: async () => {},
+  assigned: () => [],
+  pause: () => {},
+  resume: () => {},
+  seek: () => {},
+  commit: async () => {},
+}
 const silent = {
   debug: () => {},
   info: () => {},

@@ -18,7 +18,7 @@ import { COMMIT_CHANNEL } from '../event-store/commit-signal.ts'
 import { type EventRow, toEnvelope } from '../event-store/read.ts'
 import { BATCH_BYTES_MAX, BATCH_EVENTS_MAX, cutBatch, toMessage } from './messages.ts'
 import type { RelayMetrics } from './metrics.ts'
-import { type PartitionPosition, Refusal, type TakeOverOptions, takeOver } from './take-over.ts'
+import { letTopicsBeMade, type PartitionPosition, Refusal, type TakeOverOptions, takeOver } from './take-over.ts'
 
 export type ShardPhase = 'standby' | 'taking over' | 'leading' | 'failed' | 'refused'
 
@@ -49,7 +49,7 @@ const LOCK_CLASS = 0x72656c61
 const RETRY_MS = 500
 const REFUSED_RETRY_MS = 10_000
 /** How often Kafka is asked whether it still holds what was sent: it may have been wiped while nothing happened. */
-const COMPARE_EVERY_MS = 5000
+const COMPARE_EVERY_MS = 1000
 /** Partitions sent together; bounds what is in memory. */
 const PARTITIONS_PER_ROUND = 16
 
@@ -122,10 +122,11 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
       producer = await kafka.createProducer()
       while (!stopping.signal.aborted) {
         if (phase !== 'refused') enter('taking over')
-        const sent = await takeOver(client, kafka, await readHeads(client, options), options)
+        const sent = await takeOver(client, kafka, await readHeads(client, options), options, stopping.signal)
         enter('leading')
         logger.info('relay leads', { partitions: sent.length })
         await sendUntilChanged(client, kafka, producer, new Map(sent.map((one) => [keyOf(one), one.position])))
+        await letTopicsBeMade(client, sent)
       }
     } finally {
       await producer?.disconnect().catch(() => undefined) // it may have failed before
@@ -153,21 +154,25 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
       }
       const behind = heads.filter((head) => isBehind(head, sent.get(keyOf(head)) ?? 0))
       metrics.setLag(heads.map((head) => ({ ...head, lag: head.position - (sent.get(keyOf(head)) ?? 0) })))
-      if (behind.length > 0) await sendRound(client, producer, behind, sent)
-      else {
+      if (behind.length > 0) {
+        if (!(await sendRound(client, producer, behind, sent))) return
+      } else {
         metrics.setAge(options.shard, 0)
         await Promise.race([woken, pause(options.pollMs)])
       }
     }
   }
 
-  /** At most one record batch per partition, and the next only after all were acknowledged. */
+  /**
+   * At most one record batch per partition, and the next only after all were acknowledged. False: a batch came to stand before
+   * what was sent already, so its topic is no longer the one that was taken over.
+   */
   async function sendRound(
     client: pg.PoolClient,
     producer: KafkaProducer,
     behind: readonly PartitionPosition[],
     sent: Map<string, number>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const lagOf = (head: PartitionPosition) => head.position - (sent.get(keyOf(head)) ?? 0)
     const chosen = behind.toSorted((a, b) => lagOf(b) - lagOf(a)).slice(0, PARTITIONS_PER_ROUND)
     const { rows } = await client.query<EventRow>({
@@ -188,12 +193,17 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
       const messages = cutBatch(events.map((row) => toMessage(options.topicPrefix, toEnvelope(row))))
       return { key, messages, topic: events[0]?.topic ?? '' }
     })
-    await producer.send(batches.flatMap(({ messages }) => messages))
+    const acknowledged = await producer.send(batches.flatMap(({ messages }) => messages))
     reach('after-produce')
+    const isReplaced = acknowledged.some(({ topic, partition, offset }) => {
+      return offset < (sent.get(keyOf({ topic: topic.slice(options.topicPrefix.length), partition })) ?? 0)
+    })
+    if (isReplaced) return false
     for (const { key, messages, topic } of batches) {
       sent.set(key, (sent.get(key) ?? 0) + messages.length)
       metrics.sent(topic, messages.length)
     }
+    return true
   }
 
   function pause(milliseconds: number): Promise<void> {
@@ -269,8 +279,8 @@ async function hasLostRecords(
   sent: ReadonlyMap<string, number>,
 ): Promise<boolean> {
   for (const topic of new Set(heads.map((head) => head.topic))) {
-    for (const { partition, high } of await kafka.topicOffsets(topicPrefix + topic)) {
-      if (high < (sent.get(keyOf({ topic, partition })) ?? 0)) return true
+    for (const { partition, low, high } of await kafka.topicOffsets(topicPrefix + topic)) {
+      if (high - low < (sent.get(keyOf({ topic, partition })) ?? 0)) return true
     }
   }
   return false

@@ -26,28 +26,42 @@ export interface TakeOverOptions {
 }
 
 /**
- * Returns up to which position each partition was sent.
- * client: the connection that holds the shard's lock. heads: all partitions of the shard.
- * Rejects with a Refusal when Kafka holds something the store does not know, or a topic's settings are wrong.
+ * A shard that sends holds this lock on each of its topics, shared; whoever creates a topic needs it alone. A shard that still
+ * believed in a deleted topic would otherwise go on in the new one, in the middle.
+ */
+const TOPIC_LOCK_CLASS = 0x72656c62
+
+/**
+ * Returns up to which position each partition was sent. From then on no relay creates these topics, until `letTopicsBeMade`
+ * or the end of the connection.
+ * client: the connection that holds the shard's lock. heads: all partitions of the shard. signal: ends the wait for Kafka.
+ * Rejects with a Refusal when Kafka holds something the store does not know or lacks something before what it holds, or when a
+ * topic's settings are wrong.
  */
 export async function takeOver(
   client: pg.ClientBase,
   kafka: KafkaPort,
   heads: readonly PartitionPosition[],
   { topicPrefix, replicationFactor }: TakeOverOptions,
+  signal: AbortSignal,
 ): Promise<PartitionPosition[]> {
   const { rows: topics } = await client.query<{ topic: string; partitions: number }>(
     'select topic, partitions from log_topics where topic = any($1) order by topic',
     [[...new Set(heads.map(({ topic }) => topic))]],
   )
   for (const { topic, partitions } of topics) {
-    await ensureTopic(kafka, `${topicPrefix}${topic}`, partitions, replicationFactor)
+    await ensureTopic(client, kafka, { topic, name: topicPrefix + topic, partitions, replicationFactor })
   }
+  await client.query('select pg_advisory_lock_shared($1, hashtext(topic)) from unnest($2::text[]) topic', [
+    TOPIC_LOCK_CLASS,
+    topics.map(({ topic }) => topic),
+  ])
   const prefixed = heads.map((head) => ({ ...head, topic: topicPrefix + head.topic }))
-  const tails = (await readTails(kafka, topicPrefix, prefixed)).map((tail) => ({
+  const tails = (await readTails(kafka, topicPrefix, prefixed, signal)).map((tail) => ({
     ...tail,
     topic: tail.topic.slice(topicPrefix.length),
   }))
+  requireWhole(tails, topicPrefix)
   await requireKnown(client, tails)
   await client.query(
     `insert into log_verifications (topic, partition, incarnation)
@@ -58,12 +72,26 @@ export async function takeOver(
   return tails.map(({ topic, partition, position }) => ({ topic, partition, position }))
 }
 
-async function ensureTopic(kafka: KafkaPort, topic: string, partitions: number, replicationFactor: number) {
+/** Ends what `takeOver` began: missing topics may be created again. client, partitions: that one's, and its answer. */
+export async function letTopicsBeMade(client: pg.ClientBase, partitions: readonly PartitionPosition[]): Promise<void> {
+  await client.query('select pg_advisory_unlock_shared($1, hashtext(topic)) from unnest($2::text[]) topic', [
+    TOPIC_LOCK_CLASS,
+    [...new Set(partitions.map(({ topic }) => topic))],
+  ])
+}
+
+/** topic: as in the store. name: Kafka's. */
+interface WantedTopic {
+  topic: string
+  name: string
+  partitions: number
+  replicationFactor: number
+}
+
+async function ensureTopic(client: pg.ClientBase, kafka: KafkaPort, wanted: WantedTopic): Promise<void> {
+  const { name: topic, partitions } = wanted
   const found = await kafka.describeTopic(topic)
-  if (!found) {
-    await kafka.createTopics([{ topic, partitions, replicationFactor, config: topicSettings }])
-    return
-  }
+  if (!found) return createTopic(client, kafka, wanted)
   if (found.partitions !== partitions) {
     throw new Refusal(`topic ${topic} has ${found.partitions} partitions, the log was created with ${partitions}`)
   }
@@ -73,6 +101,30 @@ async function ensureTopic(kafka: KafkaPort, topic: string, partitions: number, 
   )
   for (const [name, value] of wrong) {
     throw new Refusal(`topic ${topic} has ${name}=${found.config[name]} and would lose events: set it to ${value}`)
+  }
+}
+
+/** Rejects, to be tried again, while another shard has not noticed yet that the topic is gone. */
+async function createTopic(
+  client: pg.ClientBase,
+  kafka: KafkaPort,
+  { topic, name, partitions, replicationFactor }: WantedTopic,
+): Promise<void> {
+  const key = [TOPIC_LOCK_CLASS, topic]
+  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as taken', key)
+  if (!rows[0]?.taken) throw new Error(`topic ${name} is missing, and another shard still sends to it`)
+  // Should this fail, the connection ends and with it the lock.
+  await kafka.createTopics([{ topic: name, partitions, replicationFactor, config: topicSettings }])
+  await client.query('select pg_advisory_unlock($1, hashtext($2))', key)
+}
+
+/** What was sent before the last record must be there: the topic may have been replaced, or cut, while a relay went on. */
+function requireWhole(tails: readonly Tail[], topicPrefix: string): void {
+  for (const { topic, partition, gapBefore } of tails) {
+    if (gapBefore === null) continue
+    throw new Refusal(
+      `Kafka lacks events of ${topic}/${partition} before position ${gapBefore}: delete the topic ${topicPrefix}${topic}, and everything is sent again`,
+    )
   }
 }
 
