@@ -6,7 +6,7 @@
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server } from 'node:net'
 import { expect } from 'chai'
-import { findService, type Recipe, withoutPassword } from './backing-services.ts'
+import { findService, type Recipe, topicPrefixOf, withoutPassword } from './backing-services.ts'
 import { Obstacle } from './say.ts'
 
 const own = { url: 'test://own', pid: 1, isNew: true, release: async () => {} }
@@ -75,5 +75,14 @@ describe('a backing service', () => {
     expect(withoutPassword('postgres://me:se:cret@host:5432/x')).to.equal('postgres://me@host:5432/x')
     expect(withoutPassword('redis://:secret@host:6379')).to.equal('redis://@host:6379')
     expect(withoutPassword('127.0.0.1:9092,127.0.0.2:9092')).to.equal('127.0.0.1:9092,127.0.0.2:9092')
+  })
+})
+
+describe('our topics', () => {
+  const at = (source: 'environment' | 'local') => ({ kafka: { url: 'test', source } })
+  it('carry our name on a Kafka that was found locally, and what the environment says before that', () => {
+    expect(topicPrefixOf(at('local'), {})).to.equal('portolan.')
+    expect(topicPrefixOf(at('environment'), {})).to.equal('')
+    expect(topicPrefixOf(at('local'), { KAFKA_TOPIC_PREFIX: 'mine.' })).to.equal('mine.')
   })
 })

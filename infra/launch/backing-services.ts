@@ -146,9 +146,13 @@ export function serviceEnvironment({ postgres, redis, kafka }: BackingServices):
     DATABASE_URL: postgres.url,
     REDIS_URL: redis.url,
     KAFKA_BROKERS: kafka.url,
-    // On a Kafka of somebody else our topics carry our name.
-    ...(kafka.source === 'local' && { KAFKA_TOPIC_PREFIX: process.env.KAFKA_TOPIC_PREFIX ?? 'portolan.' }),
+    ...(kafka.source === 'local' && { KAFKA_TOPIC_PREFIX: topicPrefixOf({ kafka }) }),
   }
+}
+
+/** What our topics and groups begin with there: on a Kafka of somebody else they carry our name. */
+export function topicPrefixOf({ kafka }: Pick<BackingServices, 'kafka'>, env: NodeJS.ProcessEnv = process.env): string {
+  return env.KAFKA_TOPIC_PREFIX ?? (kafka.source === 'local' ? 'portolan.' : '')
 }
 
 const ownDirs = () => [OWN_KAFKA_DIR, ownPostgresDir(), OWN_REDIS_DIR]

@@ -1,22 +1,19 @@
 /**
  * `npm run reset`: fresh data for the next start. It deletes what is Portolan's and nothing else: both databases, our
- * topics (or, on a broker of our own, all its data), the Redis keys with our prefix, the development secrets, the logs.
+ * topics and consumer groups, the Redis keys with our prefix, the development secrets, the logs.
  */
 import { rmSync } from 'node:fs'
 import { createKafka } from '@portolan/infra/kafka.ts'
 import type { Logger } from '@portolan/infra/log.ts'
-import { topics } from '@portolan/schemas/topics.ts'
 import { Redis } from 'ioredis'
-import { ensureBackingServices, releaseBackingServices, serviceEnvironment } from './backing-services.ts'
+import { ensureBackingServices, releaseBackingServices, topicPrefixOf } from './backing-services.ts'
 import { dropDatabases } from './databases.ts'
+import { deleteKafkaData } from './kafka-data.ts'
 import { lockOwner } from './lock.ts'
 import { DATA, LOGS } from './paths.ts'
 import { Obstacle, runEntry, say } from './say.ts'
 import { SECRETS_FILE } from './secrets.ts'
 import { loadSettings } from './settings.ts'
-
-/** Consumer groups begin with the name of their process. */
-const READERS = ['command-api.', 'workers.', 'projections.', 'query-api.']
 
 async function main(): Promise<number> {
   loadSettings()
@@ -27,9 +24,9 @@ async function main(): Promise<number> {
     throw new Obstacle('NODE_ENV is production, where nothing is reset: unset it if this is not.')
   const services = await ensureBackingServices()
   try {
+    // Kafka first: it refuses while somebody still reads, and then nothing else may be gone.
+    report('topics', await resetKafka(services.kafka.url, topicPrefixOf(services)))
     report('databases', await dropDatabases(services.postgres.url))
-    const { KAFKA_TOPIC_PREFIX = process.env.KAFKA_TOPIC_PREFIX ?? '' } = serviceEnvironment(services)
-    report('topics', await deleteTopics(services.kafka.url, KAFKA_TOPIC_PREFIX))
     const keys = await deleteKeys(services.redis.url, process.env.REDIS_KEY_PREFIX || 'portolan:')
     say(`· Redis keys deleted: ${keys}`)
   } finally {
@@ -45,18 +42,11 @@ function report(what: string, names: string[]): void {
   say(`· ${what} deleted: ${names.join(', ') || 'none were there'}`)
 }
 
-/** Our topics of every generation and the progress of those who read them. Returns the deleted topics. */
-async function deleteTopics(brokers: string, prefix: string): Promise<string[]> {
+async function resetKafka(brokers: string, prefix: string): Promise<string[]> {
   const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
   const kafka = createKafka({ brokers: brokers.split(','), clientId: 'portolan-reset' }, quiet)
-  const startsWithOneOf = (beginnings: readonly string[]) => (name: string) =>
-    beginnings.some((beginning) => name.startsWith(prefix + beginning))
   try {
-    const ours = (await kafka.listTopics()).filter(startsWithOneOf(Object.values(topics)))
-    if (ours.length > 0) await kafka.deleteTopics(ours)
-    const groups = (await kafka.listGroups()).filter(startsWithOneOf(READERS))
-    if (groups.length > 0) await kafka.deleteGroups(groups)
-    return ours
+    return await deleteKafkaData(kafka, prefix)
   } finally {
     await kafka.disconnect()
   }

@@ -11,7 +11,7 @@ import { foreignToken, hasReached, type LogPositions, type Positions } from '@po
 import type { Logger } from '@portolan/infra/log.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
-import { topics } from '@portolan/schemas/topics.ts'
+import { type ProjectionName, type TopicName, topics } from '@portolan/schemas/topics.ts'
 import type pg from 'pg'
 
 /** The topics that each read model is made from: what is written elsewhere never holds its readers up. */
@@ -20,7 +20,7 @@ const topicsOf = {
   booking_list: [topics.bookings],
   ledger: [topics.bookings, topics.members],
   tenants: [topics.tenants],
-} as const
+} as const satisfies Record<ProjectionName, readonly TopicName[]>
 export type ReadModel = keyof typeof topicsOf
 
 export interface Wanted {

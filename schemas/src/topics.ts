@@ -13,6 +13,10 @@ export const consumerGroups = {
   dispatch: 'workers.dispatch',
 } as const
 
+/** Projections; their consumer groups are `projections.<name>.v<version>`. */
+export const projectionNames = ['booking_details', 'booking_list', 'ledger', 'tenants'] as const
+export type ProjectionName = (typeof projectionNames)[number]
+
 /** Stream ids. The tenant is a column and part of every key, never only in this string. */
 export const bookingStream = (bookingId: string): string => `booking-${bookingId}`
 export const memberAccountStream = (memberId: string): string => `member-account-${memberId}`
