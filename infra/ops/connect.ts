@@ -6,7 +6,7 @@ import { createServiceClient, type ServiceClient } from '@portolan/infra/http/cl
 import { createKafka, type KafkaPort } from '@portolan/infra/kafka.ts'
 import type { Logger } from '@portolan/infra/log.ts'
 import pg from 'pg'
-import { ensureBackingServices, releaseBackingServices } from '../launch/backing-services.ts'
+import { ensureBackingServices, releaseBackingServices, topicPrefixOf } from '../launch/backing-services.ts'
 import { READ_DATABASE, urlOf, WRITE_DATABASE } from '../launch/databases.ts'
 import { Obstacle } from '../launch/say.ts'
 import { loadSecrets } from '../launch/secrets.ts'
@@ -27,13 +27,12 @@ const statementTimeoutMs = 60_000
 /** Connects. Rejects with an Obstacle when a database cannot be reached. */
 export async function connect(env: NodeJS.ProcessEnv): Promise<Connections> {
   await using cleanup = new AsyncDisposableStack()
-  const { writeUrl, readUrl, brokers } = await addresses(env, cleanup)
+  const { writeUrl, readUrl, brokers, topicPrefix } = await addresses(env, cleanup)
   const write = await client(writeUrl, 'write')
   cleanup.defer(() => write.end())
   await write.query('set default_transaction_read_only = on')
   const read = await client(readUrl, 'read')
   cleanup.defer(() => read.end())
-  const topicPrefix = env.KAFKA_TOPIC_PREFIX ?? ''
   const kafka = createKafka({ brokers: brokers.split(','), clientId: `${topicPrefix}ops` }, silent)
   cleanup.defer(() => kafka.disconnect())
   const commandApi = createServiceClient({
@@ -47,13 +46,14 @@ export async function connect(env: NodeJS.ProcessEnv): Promise<Connections> {
 
 async function addresses(env: NodeJS.ProcessEnv, cleanup: AsyncDisposableStack) {
   const { WRITE_DATABASE_URL: writeUrl, READ_DATABASE_URL: readUrl, KAFKA_BROKERS: brokers } = env
-  if (writeUrl && readUrl && brokers) return { writeUrl, readUrl, brokers }
+  if (writeUrl && readUrl && brokers) return { writeUrl, readUrl, brokers, topicPrefix: env.KAFKA_TOPIC_PREFIX ?? '' }
   const services = await ensureBackingServices(env)
   cleanup.defer(() => releaseBackingServices())
   return {
     writeUrl: writeUrl ?? urlOf(services.postgres.url, WRITE_DATABASE),
     readUrl: readUrl ?? urlOf(services.postgres.url, READ_DATABASE),
-    brokers: brokers ?? services.kafka.url,
+    brokers: services.kafka.url,
+    topicPrefix: topicPrefixOf(services, env),
   }
 }
 
