@@ -1,6 +1,7 @@
 /**
  * The database's clock, which deciders are given: every process decides by the same time, whatever its machine says.
- * Measured as an offset to this machine's clock every second; between measurements it costs nothing.
+ * Measured every second as an offset to this process's monotonic clock, which no correction of the machine's time moves;
+ * between measurements it costs nothing.
  */
 import type { Logger } from '@portolan/infra/log.ts'
 import type pg from 'pg'
@@ -35,7 +36,7 @@ export async function startDatabaseClock(pool: pg.Pool, logger: Logger): Promise
   timer.unref()
   return {
     now() {
-      lastMs = Math.max(lastMs, Math.round(Date.now() + offsetMs))
+      lastMs = Math.max(lastMs, Math.round(performance.now() + offsetMs))
       return new Date(lastMs).toISOString()
     },
     stop: () => clearInterval(timer),
@@ -43,11 +44,12 @@ export async function startDatabaseClock(pool: pg.Pool, logger: Logger): Promise
 }
 
 async function measure(pool: pg.Pool): Promise<{ offsetMs: number; roundTripMs: number }> {
-  const sentAt = Date.now()
+  const sentAt = performance.now()
   const { rows } = await pool.query<{ ms: number }>({
     name: 'database-clock',
     text: 'select extract(epoch from clock_timestamp())::float8 * 1000 as ms',
   })
-  const roundTripMs = Date.now() - sentAt
-  return { offsetMs: (rows[0]?.ms ?? sentAt) - (sentAt + roundTripMs / 2), roundTripMs }
+  const roundTripMs = performance.now() - sentAt
+  if (!rows[0]) throw new Error('the database gave no time')
+  return { offsetMs: rows[0].ms - (sentAt + roundTripMs / 2), roundTripMs }
 }
