@@ -93,6 +93,17 @@ describe('handling commands', () => {
     expect(handled.positions).to.deep.equal({ [row.topic]: { [row.partition]: Number(row.position) } })
   })
 
+  it('appends nothing whose metadata no consumer could read', async () => {
+    const stream = newStream()
+    const handled = store.handle({
+      context: { ...contextOf(), causationId: 'x'.repeat(101) },
+      streams: { counter: { type: counterType, stream, isNew: true } },
+      decide: () => ({ events: { counter: [added()] } }),
+    })
+    expect(await rejectionOf(handled)).not.to.be.instanceOf(Rejection)
+    expect(await eventsOf(stream)).to.have.length(0)
+  })
+
   it('commits several streams in one transaction, or none of them', async () => {
     const [a, b] = [newStream(), newStream()]
     await start(store, b)

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict'
 import { mergePositions, type Positions } from '@portolan/infra/consistency-token.ts'
 import { withTenant } from '@portolan/infra/postgres.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
-import type { Actor, EventEnvelope, Metadata } from '@portolan/schemas/envelope.ts'
+import { type Actor, type EventEnvelope, type Metadata, metadataSchema } from '@portolan/schemas/envelope.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { currentVersion, validateEvent } from '@portolan/schemas/event-catalogue.ts'
 import type pg from 'pg'
@@ -257,8 +257,15 @@ function applyEvents(type: StreamType<unknown, DomainEvent>, state: unknown, dec
   return { state: current, events }
 }
 
+/** Throws when the context does not fit: such an event could be appended, and no consumer could read it. */
 function metadataOf({ correlationId, causationId, actor, traceparent, mockError }: CommandContext): Metadata {
-  return { correlationId, causationId, actor, ...(traceparent && { traceparent }), ...(mockError && { mockError }) }
+  return metadataSchema.parse({
+    correlationId,
+    causationId,
+    actor,
+    ...(traceparent && { traceparent }),
+    ...(mockError && { mockError }),
+  })
 }
 
 function done<M extends StreamRequests>(
