@@ -59,6 +59,17 @@ describe('seeding', () => {
     expect(await events()).to.equal(before)
   })
 
+  it('refuses databases that other keys sealed, whatever the keys are called, and changes nothing', async () => {
+    await seedWith()
+    const before = await events()
+    for (const id of ['k', 'other']) {
+      const change = { PERSONAL_DATA_KEYS: `${id}:${randomBytes(32).toString('base64')}`, COFFEECHAIN_API_KEY: 'new' }
+      const refusal = await seedWith(change).catch((error: Error) => error.message)
+      expect(refusal, id).to.match(/^these databases were sealed with other keys: .*npm run reset/)
+    }
+    expect(await events()).to.equal(before)
+  })
+
   it('appends what changed', async () => {
     await seedWith()
     expect(await seedWith({ COFFEECHAIN_API_URL: 'http://partner.example/' })).to.deep.equal([

@@ -12,6 +12,7 @@ import { Rejection } from '@portolan/schemas/errors.ts'
 import { z } from 'zod'
 import { openEventStore } from './event-store/event-store.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
+import { OtherKeys } from './personal-data/sealing.ts'
 import { createStaffAccount, hasStaffAccount } from './staff/accounts.ts'
 import { coffeechainSettings } from './tenants/coffeechain.ts'
 import { type SetTenantDeps, setTenant } from './tenants/set-tenant.ts'
@@ -126,10 +127,19 @@ async function seedTenants(deps: SetTenantDeps, config: SeedConfig): Promise<str
   ]
   const appended: string[] = []
   for (const { settings, secrets } of wanted) {
-    const types = await setTenant(deps, seedContext(), settings, secrets)
+    const types = await setTenant(deps, seedContext(), settings, secrets).catch(explain)
     appended.push(...types.map((type) => `${settings.tenantId}: ${type}`))
   }
   return appended
+}
+
+/** Going on would leave everybody's personal data closed, and new bookings of the same people impossible. */
+function explain(error: unknown): never {
+  if (!(error instanceof OtherKeys)) throw error
+  throw new Error(
+    'these databases were sealed with other keys: restore .data/secrets.json (or set PERSONAL_DATA_KEYS), or run `npm run reset` for fresh data',
+    { cause: error },
+  )
 }
 
 async function seedOperator({ handle, pool }: SetTenantDeps, config: SeedConfig): Promise<string[]> {

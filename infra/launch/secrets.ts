@@ -26,7 +26,8 @@ export type DevelopmentSecrets = {
 /** Reads the secrets, making those that are missing. Rejects with an Obstacle when the file is damaged. */
 export function loadSecrets(path = SECRETS_FILE): DevelopmentSecrets {
   const known = existsSync(path) ? parse(path) : {}
-  const newKey = () => `dev1:${randomBytes(32).toString('base64')}`
+  // An id of its own, so that what another key sealed names a key that is missing instead of failing to open.
+  const newKey = () => `dev-${randomBytes(6).toString('hex')}:${randomBytes(32).toString('base64')}`
   const secrets: DevelopmentSecrets = {
     SERVICE_TOKEN: known.SERVICE_TOKEN ?? randomBytes(32).toString('base64url'),
     PERSONAL_DATA_KEYS: known.PERSONAL_DATA_KEYS ?? newKey(),

@@ -79,12 +79,20 @@ export function sealSecret(ring: KeyRing, purpose: string, secret: string): stri
   return `${VERSION}.${ring.current.id}.${Buffer.concat([iv, tag, ciphertext]).toString('base64url')}`
 }
 
-/** Opens what `sealSecret` made for the same purpose. Throws when altered, moved, or when its key is not listed. */
+/** The ring does not hold the key that sealed something. */
+export class OtherKeys extends Error {}
+
+/** Opens what `sealSecret` made for the same purpose. Throws OtherKeys when its key is not listed, or when altered or moved. */
 export function unsealSecret(ring: KeyRing, purpose: string, sealed: string): string {
   const [version, kekId = '', encoded = ''] = sealed.split('.')
   const kek = ring.find(kekId)
-  if (version !== VERSION || !kek) throw new Error(`PERSONAL_DATA_KEYS lacks key ${kekId}, which still seals a secret`)
-  return decrypt(kek.key, secretContext(purpose), split(Buffer.from(encoded, 'base64url'))).toString()
+  if (version !== VERSION || !kek)
+    throw new OtherKeys(`PERSONAL_DATA_KEYS lacks key ${kekId}, which still seals a secret`)
+  try {
+    return decrypt(kek.key, secretContext(purpose), split(Buffer.from(encoded, 'base64url'))).toString()
+  } catch (cause) {
+    throw new OtherKeys(`Key ${kekId} of PERSONAL_DATA_KEYS does not open a secret that names it`, { cause })
+  }
 }
 
 /** The id of the environment's key that `sealSecret` used. */
