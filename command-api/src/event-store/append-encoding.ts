@@ -8,7 +8,7 @@ export interface EncodedCommand {
   command: AppendCommand
   /** Names of what it changes, over all tenants: no two commands of running groups share one. */
   keys: string[]
-  /** Two processes meet the same keys and streams in the order of this, so that one waits instead of both. */
+  /** Tenant, stream, idempotency key: two processes meet the same ones in this order, so that one waits instead of both. */
   sortKey: string
   commandText: string
   /** One JSON object per event without its opening `{"command":n,`. */
@@ -16,7 +16,10 @@ export interface EncodedCommand {
   bytes: number
 }
 
-/** Everything about a command that does not depend on its group. Throws when an event is larger than 256 kB. */
+/**
+ * Everything about a command that does not depend on its group. Throws when an event is larger than 256 kB, and when a text holds a
+ * zero character or half a surrogate pair: Postgres' jsonb has none, so the statement would fail for the whole group.
+ */
 export function encodeCommand(command: AppendCommand): EncodedCommand {
   const { tenantId, effects, idempotency } = command
   const streams = command.streams.toSorted((a, b) => (a.stream < b.stream ? -1 : 1))
@@ -44,15 +47,21 @@ export function encodeCommand(command: AppendCommand): EncodedCommand {
       version: expected + events.length,
     })),
   })
+  if ([commandText, ...eventTexts].some((text) => unstorable.test(text))) {
+    throw new Error('a command holds a zero character or half a surrogate pair')
+  }
   return {
     command,
     keys: streams.map(({ stream }) => `${tenantId}/${stream}`),
-    sortKey: `${tenantId}/${idempotency?.key ?? ''}/${streams[0]?.stream ?? ''}`,
+    sortKey: `${tenantId}/${streams[0]?.stream ?? ''}/${idempotency?.key ?? ''}`,
     commandText,
     eventTexts,
     bytes: eventTexts.reduce((sum, text) => sum + text.length, commandText.length),
   }
 }
+
+/** JSON escapes only these two kinds as \u0000 and \ud800 to \udfff; a backslash in a text is escaped itself. */
+const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/
 
 const recordOf = ({ code, detail, members }: Rejection) => ({ code, detail, members })
 
