@@ -147,6 +147,7 @@ CREATE FUNCTION public.switch_projection(wanted text, wanted_version integer) RE
   declare
     live integer;
     behind bigint;
+    parked bigint;
   begin
     perform from public.projection_versions where name = wanted order by version for update;
     if not exists (select from public.projection_versions
@@ -171,6 +172,16 @@ CREATE FUNCTION public.switch_projection(wanted text, wanted_version integer) RE
                       where later.projection = wanted and later.version = wanted_version and later.generation > old.generation);
     if behind > 0 then
       raise exception 'version % of % is behind the live version in % partitions', wanted_version, wanted, behind
+        using errcode = 'object_not_in_prerequisite_state';
+    end if;
+    select count(*) into parked
+    from public.parked_streams new
+    where new.projection = wanted and new.version = wanted_version
+      and not exists (select from public.parked_streams old
+                      where old.projection = wanted and old.version = live
+                        and old.tenant_id = new.tenant_id and old.stream = new.stream);
+    if parked > 0 then
+      raise exception 'version % of % has parked % streams that the live version shows', wanted_version, wanted, parked
         using errcode = 'object_not_in_prerequisite_state';
     end if;
     update public.projection_versions set status = 'standby' where name = wanted and version = live;

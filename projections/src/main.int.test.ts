@@ -257,6 +257,25 @@ describe('the projections process', () => {
       .that.matches(/is behind the live version/)
   })
 
+  it('refuses to switch to a version that has parked what the live one shows', async () => {
+    await append(...confirmedBooking('bkg_1', 'CC0000001'))
+    await startProcess([bookingDetails])
+    await eventually(() => caughtUp(1, ['booking_details']))
+    await admin.query("select create_projection_version('booking_details')")
+    await eventually(() => caughtUp(2, ['booking_details']))
+    const park = (version: number) =>
+      admin.query(
+        `insert into parked_streams (projection, version, tenant_id, stream, topic, generation, partition, position, reason)
+         values ('booking_details', $1, 'coffeechain', 'booking-bkg_1', 'bookings.events.v1', 1, 0, 1, 'a test')`,
+        [version],
+      )
+    await park(2)
+    const switchOver = () => admin.query("select switch_projection('booking_details', 2)").then(() => 'switched')
+    expect(await switchOver().catch((error: Error) => error.message)).to.match(/has parked 1 streams that the live/)
+    await park(1)
+    expect(await switchOver()).to.equal('switched')
+  })
+
   it('stops consuming for a retired version and forgets its rows', async () => {
     await append(...confirmedBooking('bkg_1', 'CC0000001'))
     await startProcess([bookingDetails])
