@@ -5,7 +5,7 @@ import type { ShardPhase } from './shard.ts'
 export interface RelayMetrics {
   setPhase(shard: number, phase: ShardPhase): void
   /** lag: events committed and not yet acknowledged by Kafka. */
-  setLag(partitions: readonly { topic: string; partition: number; lag: number }[]): void
+  setLag(shard: number, partitions: readonly { topic: string; partition: number; lag: number }[]): void
   /** Age in seconds of the oldest event on its way. */
   setAge(shard: number, seconds: number): void
   sent(topic: string, events: number): void
@@ -18,16 +18,19 @@ export function createRelayMetrics(metrics: Metrics): RelayMetrics {
   const lag = metrics.gauge('relay_lag_events', 'Events committed and not yet in Kafka', ['topic', 'partition'])
   const age = metrics.gauge('relay_lag_seconds', 'Age of the oldest event that is being sent', ['shard'])
   const sentEvents = metrics.counter('relay_sent_events_total', 'Events acknowledged by Kafka', ['topic'])
+  const reported = new Map<number, readonly { topic: string; partition: number }[]>()
   return {
     setPhase(shard, phase) {
       leading.set({ shard }, phase === 'leading' ? 1 : 0)
       refused.set({ shard }, phase === 'refused' ? 1 : 0)
       if (phase !== 'leading') {
-        lag.reset()
+        for (const { topic, partition } of reported.get(shard) ?? []) lag.remove({ topic, partition })
+        reported.delete(shard)
         age.remove({ shard })
       }
     },
-    setLag(partitions) {
+    setLag(shard, partitions) {
+      reported.set(shard, partitions)
       for (const { topic, partition, lag: events } of partitions) lag.set({ topic, partition }, events)
     },
     setAge: (shard, seconds) => age.set({ shard }, seconds),

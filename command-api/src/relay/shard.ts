@@ -153,7 +153,10 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
         comparedAt = performance.now()
       }
       const behind = heads.filter((head) => isBehind(head, sent.get(keyOf(head)) ?? 0))
-      metrics.setLag(heads.map((head) => ({ ...head, lag: head.position - (sent.get(keyOf(head)) ?? 0) })))
+      metrics.setLag(
+        options.shard,
+        heads.map((head) => ({ ...head, lag: head.position - (sent.get(keyOf(head)) ?? 0) })),
+      )
       if (behind.length > 0) {
         if (!(await sendRound(client, producer, behind, sent))) return
       } else {
