@@ -51,19 +51,36 @@ export async function findOffer(
   return row ? { offer: row.offer, price: row.price, bookedAs: row.booking_id } : null
 }
 
-/** Deletes offers that expired a day ago, at most `rowsMax`; returns how many. */
-export async function pruneOffers(pool: Pool, rowsMax: number): Promise<number> {
-  const { rows } = await pool.query('select prune_offers($1) as pruned', [rowsMax])
-  return rows[0].pruned
+/** Deletes offers that expired a day ago, `batch` at a time and at most `batchesMax` times; returns how many. */
+export async function pruneOffers(pool: Pool, batch: number, batchesMax: number): Promise<number> {
+  let pruned = 0
+  for (let round = 0; round < batchesMax; round++) {
+    const { rows } = await pool.query<{ gone: number }>('select prune_offers($1) as gone', [batch])
+    const gone = rows[0]?.gone ?? 0
+    pruned += gone
+    if (gone < batch) break
+  }
+  return pruned
 }
 
 const pruneEveryMs = 60_000
-const prunedMax = 5000
+const prunedPerBatch = 5000
+/** 500,000 offers a minute: more than the rate limits of several busy tenants let in. */
+const batchesMax = 100
 
 /** Prunes expired offers every minute; returns the stop function. */
 export function startOfferPruning(pool: Pool, logger: Logger): () => void {
-  const timer = setInterval(() => {
-    pruneOffers(pool, prunedMax).catch((error) => logger.warn('offers not pruned', { error }))
+  let isPruning = false
+  const timer = setInterval(async () => {
+    if (isPruning) return
+    isPruning = true
+    try {
+      await pruneOffers(pool, prunedPerBatch, batchesMax)
+    } catch (error) {
+      logger.warn('offers not pruned', { error })
+    } finally {
+      isPruning = false
+    }
   }, pruneEveryMs)
   timer.unref()
   return () => clearInterval(timer)
