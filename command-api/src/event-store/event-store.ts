@@ -84,8 +84,11 @@ export async function openEventStore(deps: EventStoreDeps, options: EventStoreOp
 
 async function checkServer(pool: pg.Pool): Promise<void> {
   const { rows } = await pool.query<{ commit: string; name: string; unbound: boolean }>(`
-    select current_setting('synchronous_commit') as commit, rolname as name, rolsuper or rolbypassrls as unbound
-    from pg_roles where rolname = current_user`)
+    select current_setting('synchronous_commit') as commit, rolname as name,
+      rolsuper or rolbypassrls or exists (
+        select from pg_class c where relrowsecurity and pg_has_role(r.oid, relowner, 'usage')
+      ) as unbound
+    from pg_roles r where rolname = current_user`)
   const server = rows[0]
   if (server?.commit === 'off') {
     throw new Error('synchronous_commit is off on the write database: a crash would lose what was answered as done')

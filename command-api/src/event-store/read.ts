@@ -1,9 +1,8 @@
-/** Reading the log: streams for deciding, streams and partitions for operators. */
+/** Reading the log: streams for deciding, and rows as everybody else sees them. */
 import type { Positions } from '@portolan/infra/consistency-token.ts'
 import { withTenant } from '@portolan/infra/postgres.ts'
 import type { EventEnvelope } from '@portolan/schemas/envelope.ts'
 import { upcastEvent } from '@portolan/schemas/event-catalogue.ts'
-import type { TopicName } from '@portolan/schemas/topics.ts'
 import type pg from 'pg'
 import type { StreamType } from './stream-type.ts'
 
@@ -68,8 +67,6 @@ export async function loadStream<State, Event extends { type: string; data: unkn
   return foldStream(type, result?.rows ?? [])
 }
 
-const columns = `event_id, type, schema_version, tenant_id, stream, stream_version, topic, partition, position, recorded_at, data, metadata`
-
 export interface EventRow {
   event_id: string
   type: string
@@ -101,66 +98,4 @@ export function toEnvelope(row: EventRow): EventEnvelope {
     data: row.data,
     metadata: row.metadata,
   }
-}
-
-/** What an operator's read may cost the server: a long snapshot slows every commit down. */
-const OPERATOR_TIMEOUT = { text: "select set_config('statement_timeout', '5s', true)" }
-const PAGE_MAX = 500
-
-/** Events of a stream behind `afterVersion`, in order, at most `limit` (500). For operators and histories. */
-export async function readStream(
-  pool: pg.Pool,
-  tenantId: string,
-  stream: string,
-  { afterVersion = 0, limit = 100 }: { afterVersion?: number; limit?: number } = {},
-): Promise<EventEnvelope[]> {
-  const [, result] = await withTenant(pool, tenantId, [
-    OPERATOR_TIMEOUT,
-    {
-      text: `
-        select ${columns} from events
-        where tenant_id = $1 and stream = $2 and stream_version > $3
-        order by stream_version
-        limit $4`,
-      values: [tenantId, stream, afterVersion, Math.min(limit, PAGE_MAX)],
-    },
-  ])
-  return (result?.rows ?? []).map(toEnvelope)
-}
-
-/** Streams of a tenant whose name begins with `prefix`, by name, behind `after`. For operators. */
-export async function listStreams(
-  pool: pg.Pool,
-  tenantId: string,
-  { prefix = '', after = '', limit = 100 }: { prefix?: string; after?: string; limit?: number } = {},
-): Promise<{ stream: string; version: number; topic: string; partition: number }[]> {
-  const [, result] = await withTenant(pool, tenantId, [
-    OPERATOR_TIMEOUT,
-    {
-      text: `
-        select stream, version, topic, partition from streams
-        where tenant_id = $1 and stream > $2 and starts_with(stream, $3)
-        order by stream
-        limit $4`,
-      values: [tenantId, after, prefix, Math.min(limit, PAGE_MAX)],
-    },
-  ])
-  return result?.rows ?? []
-}
-
-/** Events of a partition behind a position, of all tenants, in order. For operators of the platform only. */
-export async function readPartition(
-  pool: pg.Pool,
-  topic: TopicName,
-  partition: number,
-  { afterPosition = 0, limit = 100 }: { afterPosition?: number; limit?: number } = {},
-): Promise<EventEnvelope[]> {
-  const [, result] = await withTenant(pool, '', [
-    OPERATOR_TIMEOUT,
-    {
-      text: `select ${columns} from read_log($1, $2, $3, $4, $5)`,
-      values: [[topic], [partition], [afterPosition], Math.min(limit, PAGE_MAX), 4 << 20],
-    },
-  ])
-  return (result?.rows ?? []).map(toEnvelope)
 }
