@@ -16,6 +16,8 @@ export interface PoolOptions {
   /** Queries issued together on one client are sent together (one round trip). */
   pipeline?: boolean
   statementTimeoutMs?: number
+  /** A query unanswered for so long rejects and its connection is destroyed, also when the server is silent. Not with `pipeline`. */
+  queryTimeoutMs?: number
   idleInTransactionTimeoutMs?: number
   connectTimeoutMs?: number
 }
@@ -31,6 +33,7 @@ export function createPool(options: PoolOptions, logger: Logger): pg.Pool {
     application_name: options.name,
     pipeline: options.pipeline ?? false,
     statement_timeout: options.statementTimeoutMs || undefined,
+    query_timeout: options.queryTimeoutMs || undefined,
     idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs || undefined,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5000,
     keepAlive: true,

@@ -37,7 +37,8 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
   const pool = createPool({ ...database, max: config.databaseConnectionsMax, name: 'query-api' }, logger)
   cleanup.defer(() => pool.end())
   // Apart from the queries, so that a crowd of them cannot keep the waiting reads from waking up.
-  const positionsPool = createPool({ ...database, max: 1, name: 'query-api positions' }, logger)
+  const alone = { max: 1, pipeline: false, queryTimeoutMs: statementTimeoutMs + 1000 }
+  const positionsPool = createPool({ ...database, ...alone, name: 'query-api positions' }, logger)
   cleanup.defer(() => positionsPool.end())
   const redis = createRedis(config.redisUrl, 'command', logger)
   cleanup.defer(() => redis.disconnect())

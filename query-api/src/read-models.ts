@@ -52,7 +52,6 @@ interface Progress {
 }
 
 interface Waiter extends Wanted {
-  deadline: number
   resolve(): void
   reject(error: Error): void
 }
@@ -65,6 +64,7 @@ export function createReadModels(
   const known = new Map<string, Progress>()
   const waiters = new Set<Waiter>()
   const stopping = new AbortController()
+  const stopped = new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
   let wake = new AbortController()
   const waits = deps.metrics.histogram('read_wait_seconds', 'Reads that waited for a read model', ['outcome'])
 
@@ -75,19 +75,14 @@ export function createReadModels(
   }
 
   function settleWaiters(): void {
-    for (const waiter of waiters) {
-      const isDone = isReached(known, waiter)
-      if (!isDone && performance.now() < waiter.deadline) continue
-      waiters.delete(waiter)
-      if (isDone) waiter.resolve()
-      else waiter.reject(behind())
-    }
+    for (const waiter of waiters) if (isReached(known, waiter)) waiter.resolve()
   }
 
   async function pollRegularly(): Promise<void> {
     while (!stopping.signal.aborted) {
       // While the database is away the waiting reads run into their deadlines.
-      await poll().catch((error) => deps.logger.debug('positions of read models not read', { error }))
+      const polled = poll().catch((error) => deps.logger.debug('positions of read models not read', { error }))
+      await Promise.race([polled, stopped])
       settleWaiters()
       const delayMs = waiters.size > 0 ? pollMs : freshnessMs
       await sleep(delayMs, undefined, { signal: wake.signal }).catch(() => undefined) // woken by a new waiter or stop
@@ -99,7 +94,10 @@ export function createReadModels(
     const startedAt = performance.now()
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const isFirst = waiters.size === 0
-    waiters.add({ ...wanted, deadline: startedAt + waitMs, resolve, reject })
+    const waiter = { ...wanted, resolve, reject }
+    waiters.add(waiter)
+    // A timer of its own: the poll may hang with its connection.
+    const timer = setTimeout(() => reject(behind()), waitMs)
     if (isFirst) {
       wake.abort()
       wake = new AbortController()
@@ -111,6 +109,8 @@ export function createReadModels(
       outcome = 'behind'
       throw error
     } finally {
+      clearTimeout(timer)
+      waiters.delete(waiter)
       waits.observe({ outcome }, (performance.now() - startedAt) / 1000)
     }
   }
