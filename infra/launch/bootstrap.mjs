@@ -8,7 +8,7 @@
  * PATH, so from the second run on this already is the right Node and the entry runs in this very process.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import module from 'node:module'
 import { delimiter, dirname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -115,17 +115,42 @@ function runToEnd(command, commandArgs) {
 /** `npm start` and `npm test` begun together must not both empty node_modules. */
 async function takeInstallLock() {
   const path = `${ROOT}/.data/install.lock`
-  for (let tries = 0; tries < 6000; tries++) {
-    try {
-      writeFileSync(path, String(process.pid), { flag: 'wx' })
-      return
-    } catch {
-      const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0
-      if (owner && !isRunning(owner)) rmSync(path, { force: true })
-      else await new Promise((resolve) => setTimeout(resolve, 100))
+  // As in lock.ts, which is TypeScript: linked when written, and only one at a time removes a dead owner's lock.
+  const mine = `${path}.${process.pid}`
+  const guard = `${path}.takeover`
+  writeFileSync(mine, String(process.pid))
+  try {
+    for (let tries = 0; tries < 6000; tries++) {
+      if (linked(mine, path)) return
+      if (isOfDeadOwner(path)) {
+        if (linked(mine, guard)) {
+          if (isOfDeadOwner(path)) rmSync(path, { force: true })
+          rmSync(guard, { force: true })
+        } else if (isOfDeadOwner(guard)) rmSync(guard, { force: true })
+      } else await new Promise((resolve) => setTimeout(resolve, 100))
     }
+  } finally {
+    rmSync(mine, { force: true })
   }
   stopWith(`Another installation has held ${path} for ten minutes: end it or delete that file, then run this again.`)
+}
+
+function linked(from, path) {
+  try {
+    linkSync(from, path)
+    return true
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error
+    return false
+  }
+}
+
+function isOfDeadOwner(path) {
+  try {
+    return !isRunning(Number(readFileSync(path, 'utf8')))
+  } catch {
+    return false // released just now
+  }
 }
 
 function isRunning(pid) {
