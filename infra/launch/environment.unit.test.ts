@@ -70,7 +70,7 @@ describe('the documentation of variables', () => {
 })
 
 /** Read by Node, the system or the tests themselves: nobody configures Portolan with them. */
-const notOurs = new Set(['PATH', 'NODE_COMPILE_CACHE', 'PORTOLAN_PARENT_PID', 'KILL_POINT', 'KILL_POINT_FILE'])
+const notOurs = new Set(['PATH', 'NODE_COMPILE_CACHE', 'KILL_POINT', 'KILL_POINT_FILE'])
 
 function sourceFiles(folder = ''): string[] {
   return readdirSync(`${ROOT}/${folder}`, { withFileTypes: true }).flatMap((entry) => {

@@ -124,14 +124,6 @@ describe('a process', () => {
     expect(specimen.lines().at(-1)).to.deep.include({ level: 'error', message: 'uncaught error' })
   })
 
-  it('stops when the process that started it is gone', async () => {
-    const parent = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
-    const specimen = run(stopping, { PORTOLAN_PARENT_PID: String(parent.pid) })
-    await specimen.ready()
-    parent.kill('SIGKILL')
-    expect((await specimen.ended).code).to.equal(0)
-  })
-
   it('kills itself at its kill point, after leaving a marker', async () => {
     const marker = `${folder}/marker`
     const specimen = run(`async () => { reach('after-produce'); reach('after-append'); return (${stopping})() }`, {

@@ -15,8 +15,6 @@ export interface RunningProcess {
 /**
  * Runs a process until SIGTERM or SIGINT, then calls `stop` and exits 0.
  * stopWithinMs: after that the process exits 1 whatever is still open.
- * With PORTOLAN_PARENT_PID in the environment it also stops when that process is gone, so that nobody is left
- * listening after the launcher was killed.
  */
 export async function runProcess(
   name: string,
@@ -44,7 +42,6 @@ export async function runProcess(
   process.on('SIGINT', onSignal)
   process.on('uncaughtException', (error) => fail('uncaught error', { error }))
   process.on('unhandledRejection', (error) => fail('unhandled rejection', { error }))
-  watchParent(() => onSignal('parent gone'))
 
   let running: RunningProcess
   try {
@@ -64,19 +61,4 @@ export async function runProcess(
     return fail('stop failed', { error })
   }
   process.exit(0)
-}
-
-function watchParent(onGone: () => void): void {
-  const parent = Number(process.env.PORTOLAN_PARENT_PID)
-  if (!parent) return
-  const timer = setInterval(() => {
-    try {
-      process.kill(parent, 0)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') return
-      clearInterval(timer)
-      onGone()
-    }
-  }, 1000)
-  timer.unref()
 }
