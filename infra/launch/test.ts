@@ -21,11 +21,13 @@ const COVERED = [
   'infra/src',
   'infra/edge',
   'infra/launch',
+  'infra/ops',
   'infra/sandbox',
   'command-api',
   'workers',
   'projections',
   'query-api',
+  'migrations',
 ]
 
 let running: RunningBatch | undefined
