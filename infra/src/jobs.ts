@@ -43,8 +43,10 @@ export interface RunningJob<T> {
   id: string
   name: string
   data: T
-  /** 1 for the first run. */
+  /** 1 for the first run; those that ended with `againInMs` do not count. */
   run: number
+  /** How often it was taken up, this time and those that ended with `againInMs` included. */
+  starts: number
 }
 
 export interface JobWorkerOptions<T> {
@@ -193,7 +195,8 @@ function bullJob<T>({ name, id, data, dueAtMs, attempts = 1, retryMs = 500 }: Ne
 }
 
 function running<T>(job: BullJob<T>): RunningJob<T> {
-  return { id: String(job.id), name: job.name, data: job.data, run: job.attemptsMade + 1 }
+  const { name, data, attemptsMade, attemptsStarted } = job
+  return { id: String(job.id), name, data, run: attemptsMade + 1, starts: attemptsStarted }
 }
 
 async function countsOf(queue: Queue): Promise<Record<string, number>> {

@@ -2,7 +2,8 @@
  * The whole process against real Kafka and Redis: from a step in the log to its report, and back again after everything in
  * between was lost.
  * Seen failing: with the report job taken out of report.ts a report that met trouble never comes; with the sweep adding nothing
- * the step that an emptied Redis forgot stays open; with the places of step-queue.ts without limit one tenant fills the queue.
+ * the step that an emptied Redis forgot stays open; with the places of step-queue.ts without limit one tenant fills the queue;
+ * with `enter` taken out of the movements in fulfilment.ts the jobs that wait for a turn keep the other tenant's waiting.
  */
 import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { expect } from 'chai'
@@ -10,6 +11,8 @@ import { start } from './main.ts'
 import { coffeeChainTenant, serviceToken } from './testing/fake-command-api.ts'
 import { type Scene, setScene } from './testing/scene.ts'
 
+/** Steps worked on at once, and the window of a partner's limit. */
+const [slots, windowMs] = [2, 2_500]
 const deduction = { step: 'deduct', input: { amount: 500, currency: 'stars', description: 'Flight' } }
 
 describe('workers', () => {
@@ -18,7 +21,8 @@ describe('workers', () => {
 
   before(async () => {
     scene = await setScene()
-    running = await start(scene.config({ STEP_JOBS_MAX: '3' }), { logger: scene.logger })
+    const settings = { STEP_JOBS_MAX: '3', STEP_CONCURRENCY: String(slots), THROTTLE_WINDOW_MS: String(windowMs) }
+    running = await start(scene.config(settings), { logger: scene.logger })
     await eventually(async () => (await fetch(`${running.url}/health/ready`)).ok)
   })
   beforeEach(() => scene.clean())
@@ -152,6 +156,21 @@ describe('workers', () => {
     await eventually(async () => (await waitingJobs()) === 4)
     expect((await reported(await scene.request(deduction))).outcome.kind).to.equal('succeeded')
     expect(await waitingJobs()).to.equal(4)
+  })
+
+  it('go on with other tenants while one waits for turns at its partner', async () => {
+    scene.commandApi.tenants.set('slowhouse', coffeeChainTenant('slowhouse', scene.coffeeChain.url, 2))
+    const slow: string[] = []
+    while (slow.length <= slots) {
+      slow.push(await scene.request({ ...deduction, tenantId: 'slowhouse', deadlineInMs: 600_000 }))
+    }
+    await eventually(() => slow.some((stream) => reportsOf(stream).length > 0))
+    const askedAt = Date.now()
+    await reported(await scene.request(deduction))
+    expect(Date.now() - askedAt).to.be.below(windowMs / 2)
+    const claims = scene.commandApi.starts.filter(({ tenantId }) => tenantId === 'slowhouse')
+    expect(claims, 'nobody claims what cannot begin').to.have.length(1)
+    await eventually(() => slow.every((stream) => reportsOf(stream).length > 0))
   })
 
   it('bring back what an emptied Redis forgot', async () => {

@@ -49,7 +49,7 @@ export async function start(config: Config, overrides: { logger?: Logger } = {})
   const baseUrl = config.commandApiUrl.replace(/\/$/, '')
   const commandApi = createServiceClient({ baseUrl, serviceToken, timeoutMs: config.internalTimeoutMs })
   const attempts = createAttempts(commandApi)
-  const outside = createOutside(config, { commandApi, redis, logger, metrics, now, newId: randomUUID })
+  const outside = createOutside(config, { commandApi, redis, logger, metrics, now })
 
   const queue = createStepQueue({ jobs, redis, now }, { jobsMax: config.stepJobsMax, keyPrefix })
   const dispatch = startDispatch(
@@ -71,7 +71,7 @@ export async function start(config: Config, overrides: { logger?: Logger } = {})
   jobs.work<StepJob>({
     queue: STEP_QUEUE,
     concurrency: config.stepConcurrency,
-    handle: ({ data }) => runStep(runDeps, runSettings, stepJobSchema.parse(data)),
+    handle: ({ data, starts }) => runStep(runDeps, runSettings, stepJobSchema.parse(data), starts),
     onGone: ({ data }) => void queue.gone(data),
   })
   workOnReports(reporting, reportSettings)

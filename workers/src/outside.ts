@@ -20,7 +20,6 @@ export interface OutsideDeps {
   logger: Logger
   metrics: Metrics
   now: () => number
-  newId: () => string
 }
 
 /** Calls waiting for a place at a supplier or partner; more are turned away at once. */
@@ -30,7 +29,7 @@ export type Outside = ReturnType<typeof createOutside>
 
 /** Connects every adapter. Nothing is called yet. */
 export function createOutside(config: Config, deps: OutsideDeps) {
-  const { commandApi, redis, metrics, now, newId } = deps
+  const { commandApi, redis, metrics, now } = deps
   const duffelApi = createDuffelApi({ token: config.duffelToken, baseUrl: config.duffelUrl })
   const tenants = createTenantDirectory(commandApi, { ttlMs: config.tenantKeptMs, now })
   const probes = {
@@ -40,7 +39,7 @@ export function createOutside(config: Config, deps: OutsideDeps) {
   return {
     duffel: createDuffel(config, duffelApi, deps),
     partners: createPartners(
-      { tenants, redis, keyPrefix: config.redisKeyPrefix, metrics, now, newId },
+      { tenants, redis, keyPrefix: config.redisKeyPrefix, metrics, now },
       {
         ...guardOptions(config, config.partnerConcurrency),
         callTimeoutMs: config.partnerCallTimeoutMs,

@@ -9,8 +9,9 @@ import { orderInstantly, payHeldOrder, placeHold } from '../flights/duffel-booki
 import { cancelOrder } from '../flights/duffel-cancel.ts'
 import { currentOffer, sameFlightsAgain } from '../flights/duffel-search.ts'
 import type { PartnerCall } from '../partners/partner.ts'
-import type { Partners } from '../partners/partners.ts'
+import { enterPartner, type Partners } from '../partners/partners.ts'
 import type { CallAnswer } from '../steps/call-answer.ts'
+import { enterAll } from '../steps/guard.ts'
 import type { Execution, StepAnswer, StepHandler } from '../steps/run-step.ts'
 import {
   cancelOrderInput,
@@ -41,8 +42,16 @@ const passengerGone: StepAnswer = { kind: 'refused', code: 'passenger-gone' }
 /** The handlers by step name. */
 export function fulfilmentSteps(deps: FulfilmentDeps, times: FulfilmentTimes): Record<string, StepHandler> {
   const { duffel, partners, unseal, now } = deps
-  const order = { kind: 'claimed', callTimeoutMs: times.orderCallTimeoutMs } as const
-  const movement = { kind: 'claimed', callTimeoutMs: times.partnerCallTimeoutMs } as const
+  const enterOrdering = () => enterAll(duffel.ordering.enter)
+  const order = { kind: 'claimed', callTimeoutMs: times.orderCallTimeoutMs, enter: enterOrdering } as const
+  /** The balance and the movement. */
+  const enterForMovement = enterPartner(partners, 2)
+  const movement = { kind: 'claimed', callTimeoutMs: times.partnerCallTimeoutMs, enter: enterForMovement } as const
+
+  async function enterForFare({ tenantId }: StepJob) {
+    const partner = await partners.of(tenantId)
+    return enterAll(() => partner.enter(1), duffel.searching.enter)
+  }
 
   /** The same offer when it still stands, otherwise the cheapest for the same flights; and what the member has. */
   async function recheckFare(job: StepJob, execution: Execution): Promise<StepAnswer> {
@@ -116,7 +125,7 @@ export function fulfilmentSteps(deps: FulfilmentDeps, times: FulfilmentTimes): R
   }
 
   return {
-    'recheck-fare': { kind: 'read', callTimeoutMs: times.searchTimeoutMs, run: recheckFare },
+    'recheck-fare': { kind: 'read', callTimeoutMs: times.searchTimeoutMs, enter: enterForFare, run: recheckFare },
     'place-hold': { ...order, run: hold },
     deduct: { ...movement, run: deduct },
     'issue-tickets': { ...order, run: issueTickets },
@@ -126,8 +135,8 @@ export function fulfilmentSteps(deps: FulfilmentDeps, times: FulfilmentTimes): R
 }
 
 /** A read of a booking's own: the request's X-Mock-Error goes with it, but it is not the call that is announced. */
-function readCall(job: StepJob, { sendBeforeMs }: Execution): PartnerCall {
-  return { sendBeforeMs, mockError: job.mockError }
+function readCall(job: StepJob, { sendBeforeMs, entries }: Execution): PartnerCall {
+  return { sendBeforeMs, entries, mockError: job.mockError }
 }
 
 function ownerOf(job: StepJob): { tenantId: string; attempt: number } {

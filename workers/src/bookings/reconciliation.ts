@@ -6,7 +6,8 @@ import type { Unseal } from '@portolan/infra/http/unseal-client.ts'
 import type { StepJob } from '@portolan/schemas/steps.ts'
 import type { Duffel } from '../flights/duffel.ts'
 import { findOrder } from '../flights/duffel-lookup.ts'
-import type { Partners } from '../partners/partners.ts'
+import { enterPartner, type Partners } from '../partners/partners.ts'
+import { enterAll } from '../steps/guard.ts'
 import type { Execution, StepAnswer, StepHandler } from '../steps/run-step.ts'
 import { movementLookupInput, orderLookupInput } from './inputs.ts'
 import { openPassengers } from './passengers.ts'
@@ -41,17 +42,18 @@ export function reconciliationSteps(
     return answer.kind === 'succeeded' ? { kind: 'succeeded', value: { ...answer.value } } : answer
   }
 
-  async function readBalance(job: StepJob, { sendBeforeMs }: Execution): Promise<StepAnswer> {
+  async function readBalance(job: StepJob, { sendBeforeMs, entries }: Execution): Promise<StepAnswer> {
     const { memberId } = movementLookupInput.parse(job.input)
     const partner = await partners.of(job.tenantId)
-    const answer = await partner.balance(memberId, { sendBeforeMs })
+    const answer = await partner.balance(memberId, { sendBeforeMs, entries })
     if (answer.kind !== 'succeeded') return answer
     return { kind: 'succeeded', value: { balance: answer.value.balance, readAt: new Date(now()).toISOString() } }
   }
 
+  const orders = { ...read, enter: () => enterAll(duffel.ordering.enter) }
   return {
-    'poll-order': { ...read, run: lookUpOrder },
-    'reconcile-order': { ...read, run: lookUpOrder },
-    'reconcile-movement': { ...read, run: readBalance },
+    'poll-order': { ...orders, run: lookUpOrder },
+    'reconcile-order': { ...orders, run: lookUpOrder },
+    'reconcile-movement': { ...read, enter: enterPartner(partners, 1), run: readBalance },
   }
 }

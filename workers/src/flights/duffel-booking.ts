@@ -90,7 +90,8 @@ export async function payHeldOrder(
   if (paid.kind !== 'succeeded') return paid
   if (paid.value.status === 'failed') return { kind: 'unknown', code: 'server-error' }
   // A read of its own: it has its time, and is not the call that was announced as being sent.
-  const order = await getOrder(duffel, orderId, { sendBeforeMs: limits.sendBeforeMs + duffel.times.orderTimeoutMs })
+  const sendBeforeMs = limits.sendBeforeMs + duffel.times.orderTimeoutMs
+  const order = await getOrder(duffel, orderId, { sendBeforeMs, entries: limits.entries })
   if (order.kind !== 'succeeded' || order.value.payment_status.awaiting_payment)
     return { kind: 'accepted', result: { orderId } }
   return issued(order.value, payment.passengers)

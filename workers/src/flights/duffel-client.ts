@@ -38,6 +38,8 @@ export interface DuffelCall<T> {
 }
 
 export interface DuffelClient {
+  /** Makes sure of a place before anything is claimed for it; see Guard. */
+  enter(): ReturnType<Guard['enter']>
   call<T>(call: DuffelCall<T>): Promise<CallAnswer<T>>
 }
 
@@ -55,6 +57,8 @@ export interface DuffelClientDeps {
 /** Creates the client. Calls that came to nothing are logged with Duffel's request id, which its support asks for. */
 export function createDuffelClient(api: DuffelApi, guard: Guard, { now, logger }: DuffelClientDeps): DuffelClient {
   return {
+    // Duffel keeps its own limit, so there are no turns to take.
+    enter: () => guard.enter(0),
     call: async ({ kind, timeoutMs, limits, schema, send }) => {
       const answer = await guard.run(limits, () => attempt(kind, timeoutMs, schema, () => send(api)))
       return kind === 'read' ? asRead(answer, 'supplier') : answer

@@ -7,12 +7,13 @@
 import { randomUUID } from 'node:crypto'
 import { createLogger } from '@portolan/infra/log.ts'
 import { createRedis, redisIsReady } from '@portolan/infra/redis.ts'
+import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { expect } from 'chai'
 import { createGuard } from '../steps/guard.ts'
 import { type Sandbox, startSandbox } from '../testing/sandbox.ts'
 import { coffeeChainIsHealthy, createCoffeeChain } from './coffeechain.ts'
 import type { Partner, PartnerCall } from './partner.ts'
-import { createThrottle } from './throttle.ts'
+import { createThrottle, type Throttle } from './throttle.ts'
 
 const guardOptions = { concurrency: 10, queueMax: 100, failuresToOpen: 1_000, halfOpenAfterMs: 100 }
 const key = 'test_cc_api_key_12345'
@@ -146,34 +147,58 @@ describe('a throttle shared over Redis', () => {
   afterEach(() => redis.del(key))
   after(() => redis.disconnect())
 
+  /** Takes a turn of its own and waits for it as long as it takes. */
+  async function turnOf(throttle: Throttle): Promise<string> {
+    const name = randomUUID()
+    for (let waitMs = 1; waitMs > 0; ) {
+      waitMs = await throttle.take([name])
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
+    }
+    return name
+  }
+
   it('lets no window hold more turns than the limit, whoever takes them', async () => {
-    const processes = [createThrottle(redis, options, randomUUID), createThrottle(redis, options, randomUUID)]
+    const processes = [createThrottle(redis, options), createThrottle(redis, options)] as const
     const turns: number[] = []
     await Promise.all(
       Array.from({ length: 14 }, async (_, index) => {
-        expect(await processes[index % 2]?.take(5_000)).to.equal(0)
+        await turnOf(processes[index % 2 === 0 ? 0 : 1])
         turns.push(Date.now())
       }),
     )
     turns.sort((a, b) => a - b)
     for (const [index, turn] of turns.entries()) {
       const sixth = turns[index + 5]
-      // A timer may fire a little late, so the distance seen may be shorter by that much.
+      // An answer may be seen a little late, so the distance seen may be shorter by that much.
       if (sixth !== undefined) expect(sixth - turn).to.be.at.least(options.windowMs - 30)
     }
   })
 
-  it('refuses a turn that is further away than the caller would wait, and takes none', async () => {
-    const throttle = createThrottle(redis, options, randomUUID)
-    for (let i = 0; i < 5; i++) await throttle.take(0)
-    expect(await throttle.take(50)).to.be.within(300, 400)
-    expect(await redis.zcard(key)).to.equal(5)
+  it('gives several turns at once or none, and says when they will be free', async () => {
+    const throttle = createThrottle(redis, options)
+    expect(await throttle.take(['a', 'b', 'c', 'd'])).to.equal(0)
+    expect(await throttle.take(['e', 'f'])).to.be.within(300, 400)
+    expect(await redis.zcard(key)).to.equal(4)
+    expect(await throttle.take(['e'])).to.equal(0)
+  })
+
+  it('counts a turn from when it is used, and not any more once it was given back', async () => {
+    const throttle = createThrottle(redis, options)
+    await throttle.take(['a', 'b', 'c', 'd', 'e'])
+    const takenAt = Number(await redis.zscore(key, 'a'))
+    await eventually(async () => (await throttle.take(['a'])) === 0 && Number(await redis.zscore(key, 'a')) > takenAt)
+    expect(await throttle.take(['f'])).to.be.above(0)
+    await throttle.giveBack(['b'])
+    expect(await throttle.take(['f'])).to.equal(0)
   })
 
   it('keeps to the limit by itself while Redis is away', async () => {
     const away = { eval: () => Promise.reject(new Error('away')) }
-    const throttle = createThrottle(away, options, randomUUID)
-    for (let i = 0; i < 5; i++) expect(await throttle.take(0)).to.equal(0)
-    expect(await throttle.take(10)).to.be.above(300)
+    const throttle = createThrottle(away, options)
+    for (const name of 'abcde') expect(await throttle.take([name])).to.equal(0)
+    expect(await throttle.take(['f'])).to.be.above(300)
+    expect(await throttle.take(['a'])).to.equal(0)
+    await throttle.giveBack(['a'])
+    expect(await throttle.take(['f'])).to.equal(0)
   })
 })

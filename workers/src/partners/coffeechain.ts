@@ -52,6 +52,8 @@ export function createCoffeeChain(account: CoffeeChainAccount, guard: Guard, now
   }
 
   return {
+    enter: (calls) => guard.enter(calls),
+
     balance: (memberId, call) =>
       send('balance', `/members/${encode(memberId)}/balance`, undefined, balanceAnswerSchema, call),
 

@@ -1,6 +1,6 @@
 /** What the rest of workers knows about a loyalty partner, whatever its kind. Amounts are whole units, always positive. */
 import type { CallAnswer } from '../steps/call-answer.ts'
-import type { CallLimits } from '../steps/guard.ts'
+import type { CallLimits, Guard } from '../steps/guard.ts'
 
 /** How one call may be made. mockError: `X-Mock-Error` of the request behind it; never given with reconciliation reads. */
 export interface PartnerCall extends Omit<CallLimits, 'isMocked'> {
@@ -14,6 +14,8 @@ export interface MemberBalance {
 }
 
 export interface Partner {
+  /** Makes sure of the next calls before anything is claimed for them; see Guard. */
+  enter: Guard['enter']
   /** Changes nothing: never answers `unknown`. */
   balance(memberId: string, call: PartnerCall): Promise<CallAnswer<MemberBalance>>
   /** Changes nothing: never answers `unknown`. */

@@ -1,7 +1,8 @@
 /** The adapter of each tenant's partner: chosen by the tenant's kind, configured by its settings, guarded by itself. */
 import { createHash } from 'node:crypto'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
-import { createGuard, type Guard, type GuardOptions } from '../steps/guard.ts'
+import type { NotDone } from '../steps/call-answer.ts'
+import { createGuard, type Entry, enterAll, type Guard, type GuardOptions } from '../steps/guard.ts'
 import { callMetrics } from '../steps/guard-metrics.ts'
 import { createCoffeeChain } from './coffeechain.ts'
 import type { Partner } from './partner.ts'
@@ -15,7 +16,6 @@ export interface PartnersDeps {
   keyPrefix: string
   metrics: Metrics
   now: () => number
-  newId: () => string
 }
 
 export interface PartnerSettings extends GuardOptions {
@@ -35,11 +35,9 @@ export function createPartners(deps: PartnersDeps, settings: PartnerSettings): P
   const built = new Map<string, { fingerprint: string; partner: Partner }>()
 
   function guardOf(tenantId: string, requestsPerMinute: number): Guard {
-    const throttle = createThrottle(
-      deps.redis,
-      { key: `${deps.keyPrefix}throttle:${tenantId}`, limit: requestsPerMinute, windowMs: settings.throttleWindowMs },
-      deps.newId,
-    )
+    const key = `${deps.keyPrefix}throttle:${tenantId}`
+    const limits = { key, limit: requestsPerMinute, windowMs: settings.throttleWindowMs }
+    const throttle = createThrottle(deps.redis, limits)
     return createGuard(settings, deps.now, { throttle, ...callMetrics(deps.metrics, `partner:${tenantId}`) })
   }
 
@@ -67,6 +65,14 @@ export function createPartners(deps: PartnersDeps, settings: PartnerSettings): P
       built.set(tenantId, { fingerprint, partner })
       return partner
     },
+  }
+}
+
+/** Enters the partner of a job's tenant for so many calls. */
+export function enterPartner(partners: Partners, calls: number) {
+  return async ({ tenantId }: { tenantId: string }): Promise<Entry[] | NotDone> => {
+    const partner = await partners.of(tenantId)
+    return enterAll(() => partner.enter(calls))
   }
 }
 

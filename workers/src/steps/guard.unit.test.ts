@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { type CallAnswer, notDone } from './call-answer.ts'
-import { createGuard } from './guard.ts'
+import { createGuard, type Entry, enterAll, type Guard } from './guard.ts'
 
 const good: CallAnswer<number> = { kind: 'succeeded', value: 1 }
 const cut: CallAnswer<number> = { kind: 'unknown', code: 'connection-cut' }
@@ -99,7 +99,80 @@ describe('a guard', () => {
   })
 
   it('gives up waiting for a turn that would come too late', async () => {
-    const guard = createGuard(options, Date.now, { throttle: { take: async () => 700 } })
-    expect(await guard.run(soon(), async () => good)).to.deep.equal(notDone('throttled', 700))
+    const guard = createGuard(options, Date.now, { throttle: fullThrottle })
+    const limits = { sendBeforeMs: Date.now() + 500 }
+    expect(await guard.run(limits, async () => good)).to.deep.equal(notDone('throttled', 700))
   })
 })
+
+describe('entering a guard', () => {
+  it('is refused at once by a limit that is used up, a pause, an open breaker, and calls under way', async () => {
+    expect(await createGuard(options, Date.now, { throttle: fullThrottle }).enter(2)).to.deep.equal(
+      notDone('throttled', 700),
+    )
+    const paused = guardWith()
+    paused.pause(10_000)
+    expect(await paused.enter(1)).to.include({ kind: 'not-done', code: 'rate-limited' })
+    const open = guardWith()
+    for (let i = 0; i < 2; i++) await open.run(soon(), async () => cut)
+    expect(await open.enter(1)).to.include({ kind: 'not-done', code: 'breaker-open' })
+    const busy = guardWith()
+    await entryOf(busy)
+    await entryOf(busy)
+    expect(await busy.enter(1)).to.deep.equal(notDone('too-busy'))
+  })
+
+  it('holds a place and turns until it is left, and gives back what was not used', async () => {
+    const taken = new Set<string>()
+    const take = async (names: readonly string[]) => {
+      for (const name of names) taken.add(name)
+      return 0
+    }
+    const giveBack = async (names: readonly string[]) => {
+      for (const name of names) taken.delete(name)
+    }
+    const guard = createGuard({ ...options, concurrency: 1, queueMax: 0 }, Date.now, { throttle: { take, giveBack } })
+    const entry = await entryOf(guard, 2)
+    expect(taken.size).to.equal(2)
+    expect(await guard.run(soon(), async () => good), 'a call without an entry').to.include({ code: 'too-busy' })
+    expect(await guard.run({ ...soon(), entries: [entry] }, async () => good)).to.equal(good)
+    expect(taken.size, 'the call used a turn that was there').to.equal(2)
+    await entry.leave()
+    expect(taken.size, 'one was used').to.equal(1)
+    expect(await guard.run({ ...soon(), entries: [entry] }, async () => good), 'after leaving').to.equal(good)
+    await entryOf(guard)
+  })
+
+  it('is given to one alone while nobody knows whether the other side is back', async () => {
+    const guard = guardWith()
+    for (let i = 0; i < 2; i++) await guard.run(soon(), async () => cut)
+    const openedAt = Date.now()
+    await until(() => Date.now() > openedAt + options.halfOpenAfterMs)
+    const trial = await entryOf(guard)
+    expect(await guard.enter(1)).to.include({ kind: 'not-done', code: 'breaker-open' })
+    expect(await guard.run({ ...soon(), entries: [trial] }, async () => good)).to.equal(good)
+    await trial.leave()
+    await entryOf(guard)
+  })
+
+  it('of several is left again when one of them cannot be entered', async () => {
+    const [first, second] = [guardWith({ concurrency: 1 }), guardWith({ concurrency: 1 })]
+    const other = await entryOf(second)
+    const both = () =>
+      enterAll(
+        () => first.enter(1),
+        () => second.enter(1),
+      )
+    expect(await both()).to.include({ code: 'too-busy' })
+    await other.leave()
+    expect(await both()).to.have.length(2)
+  })
+})
+
+const fullThrottle = { take: async () => 700, giveBack: async () => {} }
+
+async function entryOf(guard: Guard, calls = 1): Promise<Entry> {
+  const entry = await guard.enter(calls)
+  if ('kind' in entry) throw new Error(entry.code)
+  return entry
+}

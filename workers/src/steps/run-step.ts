@@ -1,10 +1,12 @@
 /**
  * One run of a step job, whatever the step. For a step that is claimed (it moves money or orders):
  *
- *   start ──granted──► call, if callBefore has not passed ──► report
- *     ├──over──► nothing: another execution has it, or it is no longer wanted
- *     └──busy──► back into the queue: another movement of this member is open
+ *   enter ──► start ──granted──► call, if callBefore has not passed ──► report
+ *     │         ├──over──► nothing: another execution has it, or it is no longer wanted
+ *     │         └──busy──► back into the queue: another movement of this member is open
+ *     └──► back into the queue: the other side cannot be called now (its limit, its breaker, calls under way)
  *
+ * A job that has to wait does so in the queue, where it holds up nobody, until its step's deadline; nothing was claimed for it.
  * Everything before the call may be repeated or given up. From the moment the call is sent there is exactly one way on:
  * its outcome is reported, and when nobody can report it any more the attempt's watch declares it unknown.
  * A step that is not claimed (a look-up, a timer) is run and reported; running it twice is harmless.
@@ -12,16 +14,18 @@
 
 import type { KillPoint } from '@portolan/infra/kill-points.ts'
 import type { Logger } from '@portolan/infra/log.ts'
-import type { Outcome, RecordBalance, ReportOutcome, StartAttemptAnswer, StepJob } from '@portolan/schemas/steps.ts'
+import type { Outcome, RecordBalance, ReportOutcome, StepJob } from '@portolan/schemas/steps.ts'
 import { type Attempts, askUntil } from './attempts.ts'
-import { backOffMs } from './back-off.ts'
-import type { CallAnswer } from './call-answer.ts'
-import { notDone } from './call-answer.ts'
+import { backOffMs, waitMs } from './back-off.ts'
+import { type CallAnswer, type NotDone, notDone } from './call-answer.ts'
+import { type Entry, leaveAll } from './guard.ts'
 
 /** What a handler is given besides the job. */
 export interface Execution {
   /** The instant (UTC ms) after which nothing may be sent. */
   sendBeforeMs: number
+  /** What `enter` gave; to be handed on with every call. */
+  entries: readonly Entry[]
   /** To be called when the one call that matters is being sent. */
   onSend(): void
   /**
@@ -38,6 +42,8 @@ export interface StepHandler {
   kind: 'claimed' | 'read' | 'timer'
   /** How long the call may take once it is sent. */
   callTimeoutMs: number
+  /** Makes sure of everything that the calls of `run` would have to wait for, or says what is in the way. Absent: nothing is. */
+  enter?(job: StepJob): Promise<readonly Entry[] | NotDone>
   /** Resolves to null when the claim was lost before the call. */
   run(job: StepJob, execution: Execution): Promise<StepAnswer | null>
 }
@@ -59,31 +65,68 @@ export interface RunSettings {
   askAgainMs: number
 }
 
-/** Runs a job. Returns `againInMs` when it has to wait, nothing when it is over; throws when it could not even be reported. */
+/**
+ * Runs a job. starts: how often it was taken up, this time included.
+ * Returns `againInMs` when it has to wait, nothing when it is over; throws when it could not even be reported.
+ */
 export async function runStep(
   deps: RunDeps,
   settings: RunSettings,
   job: StepJob,
+  starts: number,
 ): Promise<undefined | { againInMs: number }> {
   const handler = Object.hasOwn(deps.handlers, job.step) ? deps.handlers[job.step] : undefined
   if (!handler) {
     deps.logger.error('step without a handler', factsOf(job))
     return undefined
   }
-  if (handler.kind === 'claimed') return runClaimed(deps, settings, job, handler)
-  const isLate = handler.kind === 'read' && deps.now() > Date.parse(job.deadline)
-  const answer = isLate ? notDone('deadline-passed', 0) : await runUnclaimed(deps, settings, job, handler)
-  await reportAnswer(deps, job, null, answer)
-  return undefined
+  if (handler.kind === 'read' && deps.now() > Date.parse(job.deadline)) {
+    return reportAnswer(deps, job, null, notDone('deadline-passed', 0))
+  }
+  const entries = await entered(deps, job, handler)
+  if ('kind' in entries) return comeBack(deps, job, starts, entries)
+  try {
+    if (handler.kind === 'claimed') return await runClaimed(deps, settings, { job, starts, handler, entries })
+    return await reportAnswer(deps, job, null, await runUnclaimed(deps, settings, { job, starts, handler, entries }))
+  } finally {
+    await leaveAll(entries)
+  }
 }
 
-async function runUnclaimed(
+async function entered(deps: RunDeps, job: StepJob, handler: StepHandler): Promise<readonly Entry[] | NotDone> {
+  try {
+    return (await handler.enter?.(job)) ?? []
+  } catch (error) {
+    deps.logger.error('step cannot begin', { ...factsOf(job), error })
+    return notDone('worker-fault')
+  }
+}
+
+/** Back into the queue, with nothing reported; unless its time is over, or will be when it could begin. */
+async function comeBack(
   deps: RunDeps,
-  settings: RunSettings,
   job: StepJob,
-  handler: StepHandler,
-): Promise<StepAnswer> {
+  starts: number,
+  { code, retryAfterMs }: Pick<NotDone, 'code' | 'retryAfterMs'>,
+): Promise<undefined | { againInMs: number }> {
+  const leftMs = Date.parse(job.deadline) - deps.now()
+  if (leftMs < 0) return reportAnswer(deps, job, null, notDone('deadline-passed', 0))
+  if ((retryAfterMs ?? 0) > leftMs) return reportAnswer(deps, job, null, notDone(code, retryAfterMs))
+  const againInMs = waitMs(starts, retryAfterMs, leftMs)
+  deps.logger.debug('step waits', { ...factsOf(job), code, againInMs })
+  return { againInMs }
+}
+
+interface Run {
+  job: StepJob
+  starts: number
+  handler: StepHandler
+  entries: readonly Entry[]
+}
+
+async function runUnclaimed(deps: RunDeps, settings: RunSettings, { job, handler, entries }: Run): Promise<StepAnswer> {
   const execution: Execution = {
+    entries,
     sendBeforeMs: deps.now() + settings.claimWindowMs,
     onSend: () => undefined,
     recordBalance: async () => false,
@@ -101,8 +144,7 @@ async function runUnclaimed(
 async function runClaimed(
   deps: RunDeps,
   settings: RunSettings,
-  job: StepJob,
-  handler: StepHandler,
+  { job, starts, handler, entries }: Run,
 ): Promise<undefined | { againInMs: number }> {
   const executionId = deps.newId()
   const sendBeforeMs = deps.now() + settings.claimWindowMs
@@ -111,11 +153,16 @@ async function runClaimed(
   const claim = await askUntil(() => deps.attempts.start(request), sendBeforeMs, again)
   // Perhaps the claim was granted and the answer lost; without it no call, and whoever holds it must hear so.
   if (!claim) return reportAnswer(deps, job, executionId, notDone('claim-unanswered'))
-  if (!claim.granted) return refusedClaim(deps, job, claim)
+  if (!claim.granted) {
+    deps.logger.info('claim refused', { ...factsOf(job), reason: claim.reason })
+    if (claim.reason === 'over') return undefined
+    return comeBack(deps, job, starts, { code: 'busy', retryAfterMs: claim.retryAfterMs })
+  }
   deps.reach('after-claim')
 
   let isSent = false
   const execution: Execution = {
+    entries,
     sendBeforeMs,
     onSend: () => {
       isSent = true
@@ -152,17 +199,6 @@ async function attempted(
     deps.logger.error('step failed', { ...factsOf(job), isSent: isSent(), error })
     return isSent() ? { kind: 'unknown', code: 'server-error' } : notDone('worker-fault')
   }
-}
-
-async function refusedClaim(
-  deps: RunDeps,
-  job: StepJob,
-  { reason, retryAfterMs }: StartAttemptAnswer & { granted: false },
-): Promise<undefined | { againInMs: number }> {
-  deps.logger.info('claim refused', { ...factsOf(job), reason })
-  if (reason === 'over') return undefined
-  if (deps.now() <= Date.parse(job.deadline)) return { againInMs: retryAfterMs ?? backOffMs(1, null) }
-  return reportAnswer(deps, job, null, notDone('deadline-passed', 0))
 }
 
 async function reportAnswer(

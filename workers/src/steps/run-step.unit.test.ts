@@ -8,8 +8,9 @@ import type { KillPoint } from '@portolan/infra/kill-points.ts'
 import type { Logger } from '@portolan/infra/log.ts'
 import type { ReportOutcome, StartAttempt, StartAttemptAnswer, StepJob } from '@portolan/schemas/steps.ts'
 import { expect } from 'chai'
-import { backOffMs } from './back-off.ts'
-import { notDone } from './call-answer.ts'
+import { backOffMs, waitMs } from './back-off.ts'
+import { type NotDone, notDone } from './call-answer.ts'
+import type { Entry } from './guard.ts'
 import { type Execution, runStep, type StepAnswer, type StepHandler } from './run-step.ts'
 
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger }
@@ -40,6 +41,8 @@ interface Play {
   kind?: StepHandler['kind']
   claims?: (StartAttemptAnswer | Error)[]
   balance?: StartAttemptAnswer | Error
+  enter?: () => Promise<readonly Entry[] | NotDone>
+  starts?: number
   run?(execution: Execution): Promise<StepAnswer | null>
   job?: Partial<StepJob>
 }
@@ -50,6 +53,8 @@ async function play({
   claims = [granted],
   balance = granted,
   run = async () => done,
+  enter = async () => [],
+  starts = 1,
   ...rest
 }: Play) {
   const seen = { starts: [] as StartAttempt[], reports: [] as ReportOutcome[], points: [] as KillPoint[], calls: 0 }
@@ -71,6 +76,7 @@ async function play({
         deduct: {
           kind,
           callTimeoutMs: 10,
+          enter,
           run: (_job, execution) => {
             seen.calls += 1
             return run(execution)
@@ -84,6 +90,7 @@ async function play({
     },
     settings,
     job(rest.job),
+    starts,
   )
   return { ...seen, again, outcome: seen.reports[0]?.outcome, executionId: seen.reports[0]?.executionId }
 }
@@ -123,7 +130,12 @@ describe('a claimed step', () => {
   })
 
   it('comes back when another movement is open, until its deadline', async () => {
-    expect(await play({ claims: [busy] })).to.deep.include({ calls: 0, reports: [], again: { againInMs: 70 } })
+    const soon = await play({ claims: [busy] })
+    expect(soon).to.deep.include({ calls: 0, reports: [] })
+    expect(soon.again?.againInMs).to.be.within(500, 625)
+    const day = { deadline: new Date(Date.now() + 86_400_000).toISOString() }
+    const later = await play({ claims: [busy], starts: 40, job: day })
+    expect(later.again?.againInMs, 'the pause grows').to.be.within(30_000, 37_500)
     const late = await play({ claims: [busy], job: { deadline: new Date(Date.now() - 1).toISOString() } })
     expect(late).to.deep.include({ calls: 0, again: undefined, executionId: null })
     expect(late.outcome).to.deep.equal({ kind: 'not-done', code: 'deadline-passed', retryAfterMs: 0 })
@@ -160,6 +172,56 @@ describe('a claimed step', () => {
   it('does not reach the point behind its call when nothing was sent', async () => {
     const { points } = await play({ run: async () => notDone('breaker-open') })
     expect(points).to.deep.equal(['after-claim', 'before-report'])
+  })
+})
+
+describe('a step that would have to wait', () => {
+  const full = notDone('throttled', 5_000)
+
+  it('goes back into the queue without a claim, a call or a report', async () => {
+    for (const kind of ['claimed', 'read'] as const) {
+      const { starts, reports, calls, again } = await play({ kind, enter: async () => full })
+      expect({ starts, reports, calls }).to.deep.equal({ starts: [], reports: [], calls: 0 })
+      expect(again?.againInMs).to.be.within(5_000, 6_250)
+    }
+  })
+
+  it('is reported when its time is over, or will be when it could begin', async () => {
+    const at = (ms: number) => ({ deadline: new Date(Date.now() + ms).toISOString() })
+    const late = await play({ enter: async () => full, job: at(-1) })
+    expect(late.outcome).to.deep.equal({ kind: 'not-done', code: 'deadline-passed', retryAfterMs: 0 })
+    const hopeless = await play({ enter: async () => full, job: at(4_000) })
+    expect(hopeless.outcome).to.include({ kind: 'not-done', code: 'throttled' })
+    expect(hopeless).to.deep.include({ starts: [], executionId: null, again: undefined })
+    const last = await play({ enter: async () => notDone('too-busy'), job: at(300) })
+    expect(last.again?.againInMs, 'comes back for its deadline').to.be.within(200, 301)
+  })
+
+  it('waits likewise when it cannot be found out whether it would', async () => {
+    const { reports, again } = await play({ enter: () => Promise.reject(new ServiceFault('timeout', 'no answer')) })
+    expect(reports).to.deep.equal([])
+    expect(again?.againInMs).to.be.within(500, 625)
+  })
+
+  it('leaves what it entered, however it ends', async () => {
+    let open = 0
+    const enter = async (): Promise<Entry[]> => {
+      open += 1
+      const leave = async () => {
+        open -= 1
+      }
+      return [{ turns: [], leave }]
+    }
+    const fail = () => Promise.reject(new Error('bad'))
+    for (const changes of [
+      {},
+      { claims: [over] },
+      { claims: [busy] },
+      { run: fail },
+      { kind: 'read' as const, run: fail },
+    ])
+      await play({ enter, ...changes })
+    expect(open).to.equal(0)
   })
 })
 
@@ -201,5 +263,19 @@ describe('the pause before the next attempt', () => {
     expect(backOffMs(1, 4_000, exact)).to.equal(4_000)
     expect(backOffMs(1, 1e12, exact)).to.equal(3_600_000)
     expect(backOffMs(1, null, () => 1)).to.equal(625)
+  })
+})
+
+describe('the pause of a job that cannot begin', () => {
+  it('grows to half a minute, and stays within a quarter of what is left', () => {
+    const exact = () => 0
+    const day = 86_400_000
+    expect([1, 2, 3, 12, 1_000].map((starts) => waitMs(starts, null, day, exact))).to.deep.equal([
+      500, 750, 1_125, 30_000, 30_000,
+    ])
+    expect(waitMs(12, null, 20_000, exact)).to.equal(5_000)
+    expect(waitMs(12, null, 300, exact), 'its deadline comes first').to.equal(301)
+    expect(waitMs(1, 70_000, day, exact), 'never before it can make sense').to.equal(70_000)
+    expect(waitMs(1, null, day, () => 1)).to.equal(625)
   })
 })
