@@ -19,6 +19,12 @@ const hour = 60 * minute
 const { nodeEnv, logLevel, httpHost, redisUrl, redisKeyPrefix, writeDatabaseUrl, serviceToken, workersUrl, testMode } =
   sharedFields
 
+/** Of topics that the log does not know yet; whoever opens the store first decides. */
+export const logPartitions = z.coerce.number().int().min(1).max(1024).default(16).meta({
+  env: 'LOG_PARTITIONS',
+  description: 'partitions per topic when the log is made, and never changed; 64 in production',
+})
+
 const rateTable = z.record(z.string().length(3), z.string().regex(/^\d{1,8}(\.\d{1,8})?$/))
 
 export const commandApiConfigSchema = z
@@ -32,6 +38,7 @@ export const commandApiConfigSchema = z
     serviceToken,
     workersUrl,
     testMode,
+    logPartitions,
     port: sharedFields.port('COMMAND_API_PORT', 3001, 'port of command-api'),
     databaseConnectionsMax: z.coerce.number().int().min(2).max(50).default(6).meta({
       env: 'COMMAND_API_DATABASE_CONNECTIONS_MAX',

@@ -49,7 +49,7 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
 
   const store = await openEventStore(
     { ...connections, keyPrefix: config.redisKeyPrefix, logger, metrics },
-    { lanes: appendLanes },
+    { lanes: appendLanes, partitions: config.logPartitions },
   )
   cleanup.defer(() => store.stop())
   cleanup.defer(startOfferPruning(pool, logger))

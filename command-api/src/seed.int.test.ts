@@ -51,6 +51,12 @@ describe('seeding', () => {
     expect(await passwordFits('portolan-demo-operator', operator?.passwordHash ?? null)).to.equal(true)
   })
 
+  it('makes the log with as many partitions per topic as it is told', async () => {
+    await seedWith({ LOG_PARTITIONS: '3' })
+    const { rows } = await pool.query('select distinct partitions from log_topics')
+    expect(rows).to.deep.equal([{ partitions: 3 }])
+  })
+
   it('appends nothing the second time, also when two run at once', async () => {
     await Promise.all([seedWith(), seedWith()])
     const before = await events()

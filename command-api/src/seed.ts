@@ -10,6 +10,7 @@ import { createRedis } from '@portolan/infra/redis.ts'
 import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { z } from 'zod'
+import { logPartitions } from './config.ts'
 import { openEventStore } from './event-store/event-store.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
 import { OtherKeys } from './personal-data/sealing.ts'
@@ -43,6 +44,7 @@ export const seedConfigSchema = z
     redisUrl,
     redisKeyPrefix,
     writeDatabaseUrl,
+    logPartitions,
     personalDataKeys: z.string().meta({
       env: 'PERSONAL_DATA_KEYS',
       description: 'id:base64 keys of 32 bytes that wrap personal keys, the first is used for new ones',
@@ -109,7 +111,10 @@ export async function seed(config: SeedConfig): Promise<string[]> {
   stack.defer(() => subscriber.disconnect())
   const metrics = createMetrics('seed')
   const { redisKeyPrefix: keyPrefix } = config
-  const store = await openEventStore({ pool, appendPool, redis, subscriber, keyPrefix, logger, metrics })
+  const store = await openEventStore(
+    { pool, appendPool, redis, subscriber, keyPrefix, logger, metrics },
+    { partitions: config.logPartitions },
+  )
   stack.defer(() => store.stop())
   const deps = { handle: store.handle, pool, ring }
   return [...(await seedTenants(deps, config)), ...(await seedOperator(deps, config))]
