@@ -28,6 +28,7 @@ import { searchFlightsHandler } from './flights/search-flights.ts'
 import { createIntrospect, createIntrospectRoute } from './introspect.ts'
 import { createNoteWritten } from './note-written.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
+import { startKeyRotation } from './personal-data/key-rotation.ts'
 import { createPersonalKeys } from './personal-data/personal-keys.ts'
 import { createPersonalDataRoutes } from './personal-data/routes.ts'
 import { seal } from './personal-data/sealing.ts'
@@ -56,6 +57,8 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
 
   const ring = parseKeyRing('PERSONAL_DATA_KEYS', config.personalDataKeys)
   const personalKeys = createPersonalKeys({ pool, ring })
+  const rotation = startKeyRotation(personalKeys, logger)
+  cleanup.defer(() => rotation.stop())
   const findTenant = createTenantLookup({ pool, ring })
   const consumeLimit = createRateLimiter({ redis, keyPrefix: config.redisKeyPrefix, metrics })
   const lookups = createServiceClient({

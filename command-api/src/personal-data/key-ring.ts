@@ -1,6 +1,7 @@
 /**
  * Keys from the environment (`id:base64,id:base64`): the first is used for everything new, every listed one still opens
- * what it closed. Rotation: put a new one first, rewrap, drop the old one.
+ * what it closed. Rotation: add a new key at the end and restart every process, so that all can open what it closes; put it first
+ * and restart again; drop the old one once no row of `personal_keys` or `tenant_secrets` names it (`key-rotation.ts`, `seed.ts`).
  */
 export interface EnvironmentKey {
   id: string

@@ -3,6 +3,8 @@
 import { randomBytes } from 'node:crypto'
 import { requireService } from '@portolan/infra/http/service-auth.ts'
 import { withTenant } from '@portolan/infra/postgres.ts'
+import { eventually } from '@portolan/infra/testing/eventually.ts'
+import { createRecordingLogger } from '@portolan/infra/testing/recording-logger.ts'
 import { startTestApp, type TestApp } from '@portolan/infra/testing/test-app.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { bookingStream } from '@portolan/schemas/topics.ts'
@@ -10,6 +12,7 @@ import { expect } from 'chai'
 import type { Effect } from '../event-store/append.ts'
 import { added, contextOf, counterType, createStoreFixture } from '../event-store/store-fixture.ts'
 import { parseKeyRing } from './key-ring.ts'
+import { startKeyRotation } from './key-rotation.ts'
 import { createPersonalKeys, type PersonalKeys } from './personal-keys.ts'
 import { createPersonalDataRoutes } from './routes.ts'
 import { seal } from './sealing.ts'
@@ -126,11 +129,27 @@ describe('keys of persons', () => {
   it('move to a new key of the environment, after which the old one can go', async () => {
     const sealed = await sealFor('harbour', person, 'kept')
     const rotated = createPersonalKeys({ pool: store.pool, ring: ringOf(newKey, oldKey) })
-    expect(await rotated.rewrap()).to.be.greaterThan(0)
-    expect(await rotated.rewrap()).to.equal(0)
+    expect(await rotated.rewrapBatch()).to.be.greaterThan(0)
+    expect(await rotated.rewrapBatch()).to.equal(0)
     const withoutOld = createPersonalKeys({ pool: store.pool, ring: ringOf(newKey) })
     expect(await withoutOld.unsealAll('harbour', [{ personId: person, sealed }])).to.deep.equal([{ value: 'kept' }])
-    await createPersonalKeys({ pool: store.pool, ring: ringOf(oldKey, newKey) }).rewrap() // as the other tests expect it
+    await createPersonalKeys({ pool: store.pool, ring: ringOf(oldKey, newKey) }).rewrapBatch() // as the other tests expect it
+  })
+
+  it('are moved by a process that starts with a new key, until none is left', async () => {
+    for (let n = 0; n < 3; n++) await sealFor('harbour', `${person}-${n}`, 'kept')
+    const logger = createRecordingLogger()
+    const rotation = startKeyRotation(createPersonalKeys({ pool: store.pool, ring: ringOf(newKey, oldKey) }), logger)
+    const left = async () =>
+      (await fixture.admin.query("select count(*)::integer as keys from personal_keys where kek_id <> 'new'")).rows[0]
+        .keys
+    try {
+      await eventually(async () => expect(await left()).to.equal(0))
+    } finally {
+      await rotation.stop()
+    }
+    expect(logger.lines.map(({ message }) => message)).to.deep.equal(['personal keys rewrapped'])
+    await createPersonalKeys({ pool: store.pool, ring: ringOf(oldKey, newKey) }).rewrapBatch() // as the other tests expect it
   })
 
   it('that were forgotten while the environment key changed do not come back', async () => {

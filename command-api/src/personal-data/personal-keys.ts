@@ -35,8 +35,8 @@ export interface PersonalKeys {
    * belongs to another person, because that is damage and not a forget.
    */
   unsealAll(tenantId: string, items: readonly SealedItem[]): Promise<UnsealedItem[]>
-  /** Wraps every key with the ring's current key, all tenants, in batches. Returns how many it moved; may be run again at any time. */
-  rewrap(): Promise<number>
+  /** Wraps up to 500 keys, of all tenants, with the ring's current key. Returns how many it moved: 0 when none is left. */
+  rewrapBatch(): Promise<number>
 }
 
 /** pool: any pool of the write database, as the role of command-api. */
@@ -67,7 +67,7 @@ export function createPersonalKeys({ pool, ring }: { pool: pg.Pool; ring: KeyRin
         return key && key.keyId === keyIdOf(sealed) ? { value: unseal(key, sealed) } : { gone: true }
       })
     },
-    rewrap: () => rewrapAll(pool, ring),
+    rewrapBatch: () => rewrapBatch(pool, ring),
   }
 }
 
@@ -83,17 +83,13 @@ async function loadKeys(pool: pg.Pool, tenantId: string, personIds: readonly str
   return (result?.rows ?? []).map(toWrappedKey)
 }
 
-async function rewrapAll(pool: pg.Pool, ring: KeyRing): Promise<number> {
-  let moved = 0
-  for (;;) {
-    const { rows } = await pool.query('select * from personal_keys_to_rewrap($1, $2)', [ring.current.id, REWRAP_BATCH])
-    if (rows.length === 0) return moved
-    for (const row of rows.map(toWrappedKey)) {
-      const { tenantId, personId, keyId, wrapped, kekId } = wrapKey(ring, unwrapKey(ring, row))
-      await pool.query('select rewrap_personal_key($1, $2, $3, $4, $5)', [tenantId, personId, keyId, wrapped, kekId])
-      moved += 1
-    }
+async function rewrapBatch(pool: pg.Pool, ring: KeyRing): Promise<number> {
+  const { rows } = await pool.query('select * from personal_keys_to_rewrap($1, $2)', [ring.current.id, REWRAP_BATCH])
+  for (const row of rows.map(toWrappedKey)) {
+    const { tenantId, personId, keyId, wrapped, kekId } = wrapKey(ring, unwrapKey(ring, row))
+    await pool.query('select rewrap_personal_key($1, $2, $3, $4, $5)', [tenantId, personId, keyId, wrapped, kekId])
   }
+  return rows.length
 }
 
 const createKeyEffect = ({ personId, keyId, wrapped, kekId }: WrappedKey): Effect => ({
