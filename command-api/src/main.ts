@@ -147,7 +147,8 @@ function openConnections(
   )
   // One connection more than the lanes: the signal to the relay travels on it.
   const appendPool = createPool(
-    { url, name: 'command-api append', max: appendLanes + 2, statementTimeoutMs: 10_000 },
+    // A server that falls silent must not hold a lane for hours: longer than its own limit, so that it can answer first.
+    { url, name: 'command-api append', max: appendLanes + 2, statementTimeoutMs: 10_000, queryTimeoutMs: 15_000 },
     logger,
   )
   const redis = createRedis(redisUrl, 'command', logger)
