@@ -4,7 +4,7 @@
  * and a walk whose booking names another amount than the search.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -163,6 +163,20 @@ describe('npm start', function () {
     expect(said.output)
       .to.match(/✗ The Redis of REDIS_URL \(redis:\/\/127\.0\.0\.1:\d+\) does not answer as Redis does/)
       .and.not.match(/\n\s+at /)
+  })
+
+  it('ends what its preparations run when it is stopped meanwhile', async () => {
+    const pidFile = `${data}/docker.pid`
+    mkdirSync(`${data}/bin`)
+    const docker = `#!/bin/sh\ncase "$*" in *" up "*) echo $$ > '${pidFile}'; exec sleep 300 ;; esac\n`
+    writeFileSync(`${data}/bin/docker`, docker, { mode: 0o755 })
+    const { child, said, ended } = launch('start', { REDIS_URL: '', PATH: `${data}/bin:${process.env.PATH}` })
+    const readPid = () => existsSync(pidFile) && Number(readFileSync(pidFile, 'utf8'))
+    const pid = await waitUntil(() => readPid() || undefined, { withinMs: 20_000 })
+    child.kill('SIGINT')
+    await ended
+    expect(isAlive(pid || 0), said.output).to.equal(false)
+    expect(pid).to.be.above(0)
   })
 
   it('begins anew after a reset, which deletes what is its own and says so', async () => {

@@ -22,6 +22,7 @@ import { watchSources } from './watch-sources.ts'
 const LOYALTY_PORT = 8000
 const WATCH_PARENT = new URL('watch-parent.ts', import.meta.url).href
 const LEFTOVERS_END_WITHIN_MS = 6000
+const HELPER_ENDS_WITHIN_MS = 3000
 
 export type System = {
   /** Resolves when everything answers; rejects with an Obstacle. Called once. */
@@ -107,6 +108,16 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     })
   }
 
+  /** Ends the helper with whatever it runs (a build, an installation, initdb), so that nothing is started behind us. */
+  async function endHelper(): Promise<void> {
+    const ending = helper
+    if (!ending) return
+    killGroup(ending, 'SIGTERM')
+    if (await waitUntil(() => helper !== ending, { withinMs: HELPER_ENDS_WITHIN_MS })) return
+    killGroup(ending, 'SIGKILL')
+    await waitUntil(() => helper !== ending, { withinMs: HELPER_ENDS_WITHIN_MS })
+  }
+
   async function openEdge(): Promise<string[]> {
     if (isGoingDown) return []
     const { commandApiUrl, queryApiUrl } = addresses()
@@ -139,13 +150,14 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
   async function takeDown(): Promise<void> {
     isGoingDown = true
     for (const close of watchers) close()
-    helper?.kill()
+    await endHelper()
     await edge?.close()
     for (const stage of stages.toReversed()) await Promise.all(stage.map(({ stop }) => stop()))
     await releaseBackingServices()
   }
 
   function kill(): void {
+    if (helper) killGroup(helper, 'SIGKILL')
     for (const { pid } of stages.flat()) {
       const id = pid()
       if (id !== undefined) process.kill(id, 'SIGKILL')
@@ -153,6 +165,15 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
   }
 
   return { bringUp, takeDown, kill }
+}
+
+/** The helper leads a process group of its own. */
+function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // ended just now
+  }
 }
 
 function reloadOnChange(supervised: Supervised, plan: ProcessPlan | undefined): () => void {
