@@ -6,7 +6,7 @@
  */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { delimiter, dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { startDaemon } from './daemon.ts'
@@ -69,13 +69,18 @@ async function launchCluster(
   const owner = clusterOwner()
   const port = await choosePort('Postgres', options.port, STANDARD_PORT, REMEDY)
   if (!existsSync(`${dir}/data/PG_VERSION`)) {
-    mkdirSync(`${dir}/data`, { recursive: true })
-    if (owner) chownSync(`${dir}/data`, owner.uid, owner.gid)
-    const initArgs = ['-D', `${dir}/data`, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8']
+    // Under another name until it is whole: an interrupted initdb leaves what neither it nor Postgres accepts.
+    const unfinished = `${dir}/data.new`
+    rmSync(unfinished, { recursive: true, force: true })
+    mkdirSync(unfinished, { recursive: true })
+    if (owner) chownSync(unfinished, owner.uid, owner.gid)
+    const initArgs = ['-D', unfinished, '-U', 'postgres', '--auth=trust', '-E', 'UTF8', '--locale=C.UTF-8']
     await run(`${bin}/initdb`, initArgs, { ...owner, cwd: '/' }).catch((error: Error & { stderr?: string }) => {
       const reason = error.stderr?.trim().split('\n').at(-1) || error.message
       throw new Obstacle(`A Postgres cluster could not be made in ${dir} (${reason}): mend that, or ${REMEDY}.`)
     })
+    rmSync(`${dir}/data`, { recursive: true, force: true }) // holds no cluster
+    renameSync(unfinished, `${dir}/data`)
   }
   const settings = {
     listen_addresses: '127.0.0.1',

@@ -3,7 +3,7 @@
  * and counting a dead user as alive.
  */
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -67,6 +67,7 @@ describe('a server of our own', () => {
     // Postgres runs as a user of its own, which must be able to enter the folder.
     chmodSync(dir, 0o755)
     const options = { dir, port, settings: { max_connections: '33' } }
+    mkdirSync(`${dir}/data.new/base`, { recursive: true }) // of an initdb that was interrupted
     const first = await startOwnPostgres(options)
     await query(first.url, 'create table kept (id int)')
     await first.release()
