@@ -350,7 +350,7 @@ describe('query-api', () => {
       await fixture.admin.query(
         "insert into ledger_1.ledger_balances values ('coffeechain', 'member:CC1', 'stars', 0, -500, 1), ('coffeechain', 'programme', 'stars', 0, 500, 1)",
       )
-      for (const query of ['', '?memberId=CC1', '?tenantId=coffeechain&bookingId=bkg_1']) {
+      for (const query of ['', '?tenantId=coffeechain&memberId=CC1', '?tenantId=coffeechain&bookingId=bkg_1']) {
         const ledger = ledgerSchema.parse((await get(`/ops/ledger${query}`, staff())).body)
         expect(ledger.lines.map(({ account, amount }) => [account, amount])).to.deep.equal([
           ['programme', 500],
@@ -358,6 +358,8 @@ describe('query-api', () => {
         ])
         expect(ledger.sums).to.deep.equal([{ tenantId: 'coffeechain', currency: 'stars', sum: 0 }])
       }
+      for (const query of ['memberId=CC1', 'bookingId=bkg_1'])
+        expect((await get(`/ops/ledger?${query}`, staff())).status, query).to.equal(400)
       const first = ledgerSchema.parse((await get('/ops/ledger?limit=1', staff())).body)
       const second = ledgerSchema.parse((await get(`/ops/ledger?limit=1&cursor=${first.nextCursor}`, staff())).body)
       expect([...first.lines, ...second.lines].map(({ amount }) => amount)).to.deep.equal([500, -500])

@@ -207,12 +207,17 @@ export type OpsBookingDetail = z.infer<typeof opsBookingDetailSchema>
 
 // --- Ledger ---
 
-/** Query of `/ops/ledger`. */
-export const ledgerQuerySchema = z.strictObject({
-  ...pageShape,
-  memberId: z.string().max(50).optional(),
-  bookingId: z.string().max(100).optional(),
-})
+/** Query of `/ops/ledger`. Members and bookings are named by tenant and id. */
+export const ledgerQuerySchema = z
+  .strictObject({
+    ...pageShape,
+    memberId: z.string().max(50).optional().meta({ description: 'Needs tenantId' }),
+    bookingId: z.string().max(100).optional().meta({ description: 'Needs tenantId' }),
+  })
+  .refine(({ tenantId, memberId, bookingId }) => tenantId !== undefined || (memberId ?? bookingId) === undefined, {
+    path: ['tenantId'],
+    message: 'Required with memberId or bookingId',
+  })
 export type LedgerQuery = z.output<typeof ledgerQuerySchema>
 
 /** Double-entry lines, newest first; `sums` covers everything the filter matches, not the page, and must be 0 per currency. */
