@@ -211,6 +211,14 @@ describe('npm run ops', () => {
     expect(different.code).to.equal(1)
     await reader.query("update booking_list_2.booking_list set status = 'processing' where booking_id = 'bkg_r1'")
     expect((await ops('compare', 'booking_list', '2')).code).to.equal(0)
+    const lacksAnEvent = (by: number) =>
+      reader.query(
+        "update booking_list_2.booking_list set stream_version = stream_version + $1 where booking_id = 'bkg_r1'",
+        [by],
+      )
+    await lacksAnEvent(-1)
+    expect((await ops('compare', 'booking_list', '2')).code, 'an event that never arrives').to.equal(1)
+    await lacksAnEvent(1)
 
     expect((await ops('switch', 'booking_list', '2')).code).to.equal(0)
     const versions: { projection: string; status: string }[] = await json('versions')

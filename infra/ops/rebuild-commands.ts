@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { Obstacle, say } from '../launch/say.ts'
 import type { Command, Outcome } from './command.ts'
-import { compareVersions, isEqual, type TableComparison } from './compare-versions.ts'
+import { compareVersions, isEqual } from './compare-versions.ts'
 import type { Row } from './table.ts'
 
 const lookEveryMs = 500
 const noProgressMs = 20_000
-/** A difference that is only an event on its way is gone at the next look. */
+/** What differs at so many looks is no event on its way. */
 const comparisonsMax = 10
 
 const versions: Command = {
@@ -136,12 +136,8 @@ async function untilCaughtUp(read: pg.Client, name: string, live: number, versio
 }
 
 async function compareUntilSettled(read: pg.Client, name: string, live: number, version: number): Promise<Outcome> {
-  let rows: TableComparison[] = []
-  for (let look = 0; look < comparisonsMax; look += 1) {
-    rows = await compareVersions(read, name, live, version)
-    if (rows.every((row) => isEqual(row) && row.on_the_way === 0)) break
-    await sleep(lookEveryMs)
-  }
+  const looks = { looks: comparisonsMax, everyMs: lookEveryMs }
+  const rows = await compareVersions(read, { name, here: live, there: version }, looks)
   // Where only the new version is parked its row stays behind: not comparable for ever, so not equal.
   const parked = await read.query<{ streams: number }>(
     `select count(*) as streams from parked_streams new
