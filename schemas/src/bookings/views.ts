@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { dateSchema, instantSchema, queriedDateSchema, queriedInstantSchema } from '../envelope.ts'
 import { type ProblemCode, Rejection } from '../errors.ts'
+import { oneLine, printable } from '../text.ts'
 
 // --- Statuses ---
 
@@ -74,7 +75,12 @@ export function statusesListed(filter: WireStatus | undefined): BookingStatus[] 
 
 // --- POST /bookings ---
 
-const nameSchema = z.string().trim().min(1).max(60)
+const nameSchema = z
+  .string()
+  .trim()
+  .min(1)
+  .max(60)
+  .regex(...oneLine)
 const emailSchema = z.email('Must be an e-mail address').max(254)
 /** As typed; the route normalises to E.164 and refuses impossible numbers. */
 const phoneSchema = z.string().min(5).max(40)
@@ -322,7 +328,11 @@ export const routeLabel = (origin: string, destination: string): string => `${or
 /** Both fields are optional, and so is the body: an absent one parses like `{}`. */
 export const cancelBookingRequestSchema = z
   .object({
-    reason: z.string().max(500).nullish(),
+    reason: z
+      .string()
+      .max(500)
+      .regex(...printable)
+      .nullish(),
     refund_requested: z.boolean().default(true),
   })
   .prefault({})

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { dateSchema, instantSchema, queriedDateSchema } from '../envelope.ts'
+import { printable } from '../text.ts'
 
 /** As `BookingStatus` of bookings; repeated here because verticals do not share views. A test compares them. */
 export const opsBookingStatusSchema = z.enum([
@@ -20,14 +21,12 @@ export const opsBookingStatusSchema = z.enum([
   'cancelled',
 ])
 
-/** Postgres' text knows no zero character. */
-const withoutZero = /^[^\0]*$/
 const reasonSchema = z
   .string()
   .trim()
   .min(1)
   .max(500)
-  .regex(withoutZero, 'Must not contain zero characters')
+  .regex(...printable)
   .meta({ description: 'Kept in the audit trail' })
 /** An id as the other side's records show it. */
 const foreignIdSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/, 'Must be 1 to 100 printable ASCII characters')
