@@ -16,7 +16,8 @@ const idSchema = z.string().max(200)
 /** `object` is an order, or a payment or cancellation that names its order. */
 const objectSchema = z.looseObject({ id: idSchema.optional(), order_id: idSchema.optional() })
 const webhookSchema = z.object({
-  id: idSchema,
+  /** Becomes the causation id of what it wakes, which is no longer. */
+  id: z.string().max(100),
   type: z.string().max(200),
   data: z.looseObject({ object: objectSchema.optional() }).optional(),
 })
