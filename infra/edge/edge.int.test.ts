@@ -117,6 +117,20 @@ describe('the edge', () => {
     expect(await textOf(fetch(`${edge.url}/api/v1/bookings`, { headers: lie }))).to.equal('127.0.0.1 undefined')
   })
 
+  it('does not pass on what a client means for this hop only', async () => {
+    queryApi = (req, res) =>
+      res.end(`${req.headers['x-mine']} ${req.headers['x-yours']} ${req.headers.host !== undefined}`)
+    const headers = { Connection: 'close, X-Mine, Host', 'X-Mine': '1', 'X-Yours': '2' }
+    const text = await new Promise((resolve, reject) => {
+      request(`${edge.url}/api/v1/bookings`, { headers }, (answer) => {
+        answer.setEncoding('utf8').once('data', resolve)
+      })
+        .on('error', reject)
+        .end()
+    })
+    expect(text).to.equal('undefined 2 true')
+  })
+
   it('keeps a well-formed correlation id and gives one to everybody else', async () => {
     queryApi = (req, res) => res.end(req.headers['x-correlation-id'])
     const url = `${edge.url}/api/v1/bookings`

@@ -10,6 +10,9 @@ import { sendProblem } from './problem.ts'
 const ANSWER_WITHIN_MS = 75_000
 const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'upgrade']
 
+/** Connection may name further headers of one hop, but not those by which a message is delimited and addressed. */
+const NEVER_DROPPED = ['content-length', 'host', 'transfer-encoding']
+
 export type EdgeProxy = {
   /** Passes the request on to the process at `target`, e.g. `http://127.0.0.1:3001`. Never rejects. */
   forward: (req: IncomingMessage, res: ServerResponse, target: string) => void
@@ -33,6 +36,8 @@ export function createProxy({ answerWithinMs = ANSWER_WITHIN_MS } = {}): EdgePro
 
   function forward(req: IncomingMessage, res: ServerResponse, target: string): void {
     const startedAt = performance.now()
+    for (const name of req.headers.connection?.toLowerCase().split(',') ?? [])
+      if (!NEVER_DROPPED.includes(name.trim())) delete req.headers[name.trim()]
     delete req.headers.expect // our own server has said 100 Continue already
     delete req.headers.forwarded
     req.headers['x-forwarded-for'] = req.socket.remoteAddress ?? ''
