@@ -81,6 +81,7 @@ export function runVersions(deps: RunVersionsDeps): RunningVersions {
       if (wantedKeys.has(key)) continue
       running.delete(key)
       await consumer.stop()
+      parkedGauge.remove({ consumer: key })
       logger.info('projection stopped', { projection: key })
     }
     const parked = await countParked(pool)
