@@ -222,10 +222,15 @@ describe('staff', () => {
       await create()
       const { refreshToken } = await signIn()
       const responses = await Promise.all([post('refresh', { refreshToken }), post('refresh', { refreshToken })])
-      expect(responses.map(({ status }) => status).sort()).to.deep.equal([200, 401])
-      const winner = responses.find(({ status }) => status === 200) as Response
-      const { accessToken } = signedInSchema.parse(await winner.json())
-      expect((await get('/ops/thing', accessToken)).status).to.equal(401)
+      // The loser may end the session before the winner is answered: then nobody gets a successor.
+      const winners = responses.filter(({ status }) => status === 200)
+      expect(winners).to.have.length.at.most(1)
+      expect(responses.filter(({ status }) => status === 401)).to.have.length(2 - winners.length)
+      for (const winner of winners) {
+        const { accessToken } = signedInSchema.parse(await winner.json())
+        expect((await get('/ops/thing', accessToken)).status).to.equal(401)
+      }
+      expect((await post('refresh', { refreshToken })).status, 'the token again').to.equal(401)
     })
 
     it('is worth nothing when unknown, expired, or of an account that was disabled', async () => {
