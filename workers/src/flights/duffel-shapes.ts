@@ -108,8 +108,6 @@ export const orderSchema = z.object({
 })
 export type DuffelOrder = z.infer<typeof orderSchema>
 
-export const ordersPageSchema = z.array(orderSchema).max(200)
-
 export const paymentSchema = z.object({ id, status: z.string().max(50).optional() })
 
 export const cancellationSchema = z.object({ id, order_id: id, ...refundSchema })
