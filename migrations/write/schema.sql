@@ -409,25 +409,44 @@ CREATE TABLE public.open_steps (
 );
 
 --
--- Name: overdue_steps(timestamp with time zone, integer, integer); Type: FUNCTION; Schema: public; Owner: -
+-- Name: overdue_steps(timestamp with time zone, integer, integer, jsonb); Type: FUNCTION; Schema: public; Owner: -
 --
 
-CREATE FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) RETURNS SETOF public.open_steps
+CREATE FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer, seen jsonb) RETURNS SETOF public.open_steps
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
-    select
-      r.tenant_id, r.stream, r.step, r.attempt, r.due_at, r.deadline, r.input, r.correlation_id, r.causation_id,
-      r.mock_error, r.traceparent, r.claimed_until
-    from (
-      select o.*, row_number() over (partition by o.tenant_id, o.step order by o.due_at) as nth
-      from open_steps o
-      where o.claimed_until is null and o.due_at <= due_before
-    ) r
-    where r.nth <= each_max
-    order by r.due_at
-    limit rows_max
-  $$;
+      with recursive groups as (
+        (select o.tenant_id, o.step from open_steps o where o.claimed_until is null order by o.tenant_id, o.step limit 1)
+        union all
+        select n.tenant_id, n.step
+        from groups g
+        cross join lateral (
+          select o.tenant_id, o.step
+          from open_steps o
+          where o.claimed_until is null and (o.tenant_id, o.step) > (g.tenant_id, g.step)
+          order by o.tenant_id, o.step
+          limit 1
+        ) n
+      )
+      select
+        r.tenant_id, r.stream, r.step, r.attempt, r.due_at, r.deadline, r.input, r.correlation_id, r.causation_id,
+        r.mock_error, r.traceparent, r.claimed_until
+      from groups g
+      left join jsonb_to_recordset(seen) as s(tenant_id text, step text, due_at timestamptz, stream text)
+        on s.tenant_id = g.tenant_id and s.step = g.step
+      cross join lateral (
+        select o.*, row_number() over (order by o.due_at, o.stream) as nth
+        from open_steps o
+        where o.claimed_until is null and o.tenant_id = g.tenant_id and o.step = g.step and o.due_at <= due_before
+          and (o.due_at, o.stream) > (coalesce(s.due_at, '-infinity'), coalesce(s.stream, ''))
+        order by o.due_at, o.stream
+        limit each_max
+      ) r
+      where s.tenant_id is null or s.due_at is not null
+      order by r.nth, r.due_at, r.stream
+      limit rows_max
+    $$;
 
 --
 -- Name: personal_keys; Type: TABLE; Schema: public; Owner: -
@@ -1013,16 +1032,16 @@ CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (create
 CREATE INDEX offers_expiry ON public.offers USING btree (expires_at);
 
 --
--- Name: open_steps_due; Type: INDEX; Schema: public; Owner: -
---
-
-CREATE INDEX open_steps_due ON public.open_steps USING btree (due_at) WHERE (claimed_until IS NULL);
-
---
 -- Name: open_steps_order_polls; Type: INDEX; Schema: public; Owner: -
 --
 
 CREATE INDEX open_steps_order_polls ON public.open_steps USING btree (due_at) WHERE (step = ANY (ARRAY['poll-order'::text, 'reconcile-order'::text]));
+
+--
+-- Name: open_steps_overdue; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX open_steps_overdue ON public.open_steps USING btree (tenant_id, step, due_at, stream) WHERE (claimed_until IS NULL);
 
 --
 -- Name: personal_keys_by_kek; Type: INDEX; Schema: public; Owner: -
@@ -1291,11 +1310,11 @@ GRANT ALL ON FUNCTION public.open_order_polls(rows_max integer) TO portolan_comm
 GRANT SELECT ON TABLE public.open_steps TO portolan_command_api;
 
 --
--- Name: FUNCTION overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer); Type: ACL; Schema: public; Owner: -
+-- Name: FUNCTION overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer, seen jsonb); Type: ACL; Schema: public; Owner: -
 --
 
-REVOKE ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer) TO portolan_command_api;
+REVOKE ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer, seen jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.overdue_steps(due_before timestamp with time zone, rows_max integer, each_max integer, seen jsonb) TO portolan_command_api;
 
 --
 -- Name: TABLE personal_keys; Type: ACL; Schema: public; Owner: -

@@ -100,6 +100,28 @@ export const stepJobSchema = z.object({
 })
 export type StepJob = z.infer<typeof stepJobSchema>
 
+/**
+ * `POST /internal/steps/overdue`: a page of the open steps that fell due more than graceMs ago, a share of each tenant and step.
+ * Answers `{ steps: StepJob[] }`; those of one tenant and step are in the order of `dueAt`, then `stream`.
+ */
+export const overdueStepsSchema = z.object({
+  limit: z.int().min(1).max(1000),
+  graceMs: z.int().min(0).max(600_000),
+  /** Of every tenant and step that earlier pages held: the last one there, or null when no more are wanted. */
+  seen: z
+    .array(
+      z.object({
+        tenantId: z.string(),
+        step: z.string(),
+        upTo: z.object({ dueAt: instantSchema, stream: z.string() }).nullable(),
+      }),
+    )
+    .max(5000)
+    .default([]),
+})
+export type OverdueSteps = z.infer<typeof overdueStepsSchema>
+export type SweptSteps = OverdueSteps['seen'][number]
+
 /** Identifies one attempt in the internal protocol between workers and command-api. */
 const attemptRef = {
   tenantId: z.string(),

@@ -50,8 +50,11 @@ export function createDispatch({ queue, logger }: { queue: StepQueue; logger: Lo
       await queue.remove(remove)
       return queue.add(add)
     })
-    if (left > 0)
-      logger.warn('steps left to the sweep', { left, tenants: [...new Set(add.map((job) => job.tenantId))] })
+    if (left.length === 0) return
+    logger.warn('steps left to the sweep', {
+      left: left.length,
+      tenants: [...new Set(left.map((job) => job.tenantId))],
+    })
   }
 }
 

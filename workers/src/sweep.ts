@@ -5,14 +5,18 @@
  */
 import type { Logger } from '@portolan/infra/log.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
+import type { SweptSteps } from '@portolan/schemas/steps.ts'
 import type { Attempts } from './steps/attempts.ts'
 import type { StepQueue } from './steps/step-queue.ts'
+
+/** Bounds a sweep; the next one begins at the oldest again. Each tenant and step has a share of every page. */
+const PAGES_MAX = 100
 
 export interface SweepSettings {
   everyMs: number
   /** A step counts as forgotten when it fell due this long ago; younger ones are on their ordinary way. */
   graceMs: number
-  /** Steps asked for at once. */
+  /** Steps asked for at once; as many pages of them as the queue has places for. */
   limit: number
 }
 
@@ -29,11 +33,22 @@ export function startSweep(deps: SweepDeps, settings: SweepSettings): { stop(): 
   const swept = deps.metrics.counter('sweep_steps_total', 'Overdue steps put into the queue again')
 
   async function sweepOnce(): Promise<void> {
-    const forgotten = await deps.attempts.overdue(settings.limit, settings.graceMs)
-    if (forgotten.length === 0) return
-    const left = await deps.queue.add(forgotten)
-    swept.inc(forgotten.length - left)
-    deps.logger.info('overdue steps swept', { steps: forgotten.length, left })
+    const { limit, graceMs } = settings
+    const seen = new Map<string, SweptSteps>()
+    let steps = 0
+    for (let page = 0; page < PAGES_MAX && !stopping.signal.aborted; page++) {
+      const forgotten = await deps.attempts.overdue({ limit, graceMs, seen: [...seen.values()] })
+      if (forgotten.length === 0) break
+      const left = await deps.queue.add(forgotten)
+      for (const { tenantId, step, dueAt, stream } of forgotten) {
+        seen.set(`${tenantId} ${step}`, { tenantId, step, upTo: { dueAt, stream } })
+      }
+      // No places left: more of these would be looked at in vain.
+      for (const { tenantId, step } of left) seen.set(`${tenantId} ${step}`, { tenantId, step, upTo: null })
+      swept.inc(forgotten.length - left.length)
+      steps += forgotten.length - left.length
+    }
+    if (steps > 0) deps.logger.info('overdue steps swept', { steps })
   }
 
   async function sweepRegularly(): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
+import type { StepJob, SweptSteps } from '@portolan/schemas/steps.ts'
 import { expect } from 'chai'
 import type pg from 'pg'
 import { hashBody, type IdempotencyScope } from './idempotency.ts'
@@ -531,6 +532,30 @@ describe('handling commands', () => {
         await findOverdueSteps(store.pool, { graceMs: Date.now(), limit: 1000, eachMax: 4 }),
         'younger',
       ).to.have.length(0)
+    })
+
+    it('hands the sweep every overdue step, page by page, and leaves out what it wants no more of', async () => {
+      const names = (jobs: StepJob[]) => jobs.map(({ step, stream }) => `${step} ${stream}`)
+      const streams = ['busy', 'busy', 'busy', 'busy', 'busy', 'quiet'].map((step) => ({ step, stream: newStream() }))
+      for (const { step, stream } of streams) await add(store, stream, [wantWork(step, 1)])
+      const expected = streams.map(({ step, stream }) => `${step} ${stream}`).sort()
+
+      const found: StepJob[] = []
+      const seen = new Map<string, SweptSteps>()
+      for (let page = 0; page < 20; page++) {
+        const jobs = await findOverdueSteps(store.pool, { graceMs: 0, limit: 4, eachMax: 2, seen: [...seen.values()] })
+        found.push(...jobs)
+        for (const { tenantId, step, dueAt, stream } of jobs)
+          seen.set(`${tenantId} ${step}`, { tenantId, step, upTo: { dueAt, stream } })
+        if (jobs.length === 0) break
+      }
+      const ours = names(found).filter((name) => /^(busy|quiet) /.test(name))
+      expect(ours.toSorted()).to.deep.equal(expected)
+      const unwanted = [{ tenantId: 'harbour', step: 'busy', upTo: null }]
+      const rest = await findOverdueSteps(store.pool, { graceMs: 0, limit: 1000, eachMax: 100, seen: unwanted })
+      expect(rest.map(({ step }) => step))
+        .to.include('quiet')
+        .and.not.include('busy')
     })
   })
 

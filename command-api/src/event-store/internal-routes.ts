@@ -1,18 +1,12 @@
 /** `/internal/steps/*` and `/internal/parked/*`: what worker-side consumers, which own no database, keep here. Behind the service token. */
 import { parseInput } from '@portolan/infra/http/problem.ts'
+import { overdueStepsSchema } from '@portolan/schemas/steps.ts'
 import { Router } from 'express'
 import type pg from 'pg'
 import { z } from 'zod'
 import { findOverdueSteps } from './overdue-steps.ts'
 import { listParkedStreams, parkEvents, releaseParkedStream } from './parked-events.ts'
 
-const wholeNumber = (max: number, fallback: number) => z.coerce.number().int().min(0).max(max).default(fallback)
-
-const overdueQuerySchema = z.object({
-  limit: wholeNumber(1000, 200),
-  /** How long a step may be overdue before the sweep takes it to be lost. */
-  graceMs: wholeNumber(600_000, 0),
-})
 const consumerSchema = z.object({ consumer: z.string().regex(/^[a-z.-]{1,100}$/) })
 const parkedEventsSchema = z.object({
   events: z
@@ -36,9 +30,9 @@ const shareOf = (limit: number) => Math.max(1, Math.ceil(limit / 10))
 export function createStoreRoutes({ pool }: { pool: pg.Pool }): Router {
   const routes = Router()
 
-  routes.get('/internal/steps/overdue', async (req, res) => {
-    const { limit, graceMs } = parseInput(overdueQuerySchema, req.query)
-    res.json({ steps: await findOverdueSteps(pool, { graceMs, limit, eachMax: shareOf(limit) }) })
+  routes.post('/internal/steps/overdue', async (req, res) => {
+    const request = parseInput(overdueStepsSchema, req.body)
+    res.json({ steps: await findOverdueSteps(pool, { ...request, eachMax: shareOf(request.limit) }) })
   })
 
   routes.get('/internal/parked/:consumer', async (req, res) => {

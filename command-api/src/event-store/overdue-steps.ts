@@ -1,5 +1,5 @@
 /** Open steps that should have been worked on by now: what the sweep hands to the queues again (P9). */
-import type { StepJob } from '@portolan/schemas/steps.ts'
+import type { StepJob, SweptSteps } from '@portolan/schemas/steps.ts'
 import type pg from 'pg'
 
 interface StepRow {
@@ -17,17 +17,21 @@ interface StepRow {
 }
 
 /**
- * Unclaimed steps of all tenants that fell due more than `graceMs` ago, oldest first.
- * limit: in all; eachMax: of one tenant and step, so that one tenant cannot crowd out the others (P12).
+ * A page of the unclaimed steps of all tenants that fell due more than `graceMs` ago: of every tenant and step the oldest that
+ * no earlier page held. limit: in all; eachMax: of one tenant and step, so that one tenant cannot crowd out the others (P12).
+ * seen: where the earlier pages ended, see schemas/src/steps.ts.
  */
 export async function findOverdueSteps(
   pool: pg.Pool,
-  { graceMs, limit, eachMax }: { graceMs: number; limit: number; eachMax: number },
+  { graceMs, limit, eachMax, seen = [] }: { graceMs: number; limit: number; eachMax: number; seen?: SweptSteps[] },
 ): Promise<StepJob[]> {
+  const groups = seen.map(({ tenantId, step, upTo }) => {
+    return { tenant_id: tenantId, step, due_at: upTo?.dueAt ?? null, stream: upTo?.stream ?? null }
+  })
   const { rows } = await pool.query<StepRow>({
     name: 'overdue-steps',
-    text: `select * from overdue_steps(clock_timestamp() - make_interval(secs => $1 / 1000.0), $2, $3)`,
-    values: [graceMs, limit, eachMax],
+    text: `select * from overdue_steps(clock_timestamp() - make_interval(secs => $1 / 1000.0), $2, $3, $4)`,
+    values: [graceMs, limit, eachMax, JSON.stringify(groups)],
   })
   return rows.map((row) => ({
     tenantId: row.tenant_id,

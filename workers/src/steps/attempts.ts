@@ -2,6 +2,7 @@
 import { type ServiceClient, ServiceFault } from '@portolan/infra/http/client.ts'
 import { problemCodes, Rejection } from '@portolan/schemas/errors.ts'
 import {
+  type OverdueSteps,
   type RecordBalance,
   type ReportOutcome,
   type StartAttempt,
@@ -16,8 +17,8 @@ export interface Attempts {
   start(request: StartAttempt): Promise<StartAttemptAnswer>
   recordBalance(request: RecordBalance): Promise<StartAttemptAnswer>
   report(report: ReportOutcome): Promise<void>
-  /** Open steps that fell due longer than graceMs ago, oldest first, with a share for each tenant and step; at most `limit`. */
-  overdue(limit: number, graceMs: number): Promise<StepJob[]>
+  /** A page of open steps that are overdue, with a share for each tenant and step. */
+  overdue(request: OverdueSteps): Promise<StepJob[]>
 }
 
 const overdueSchema = z.object({ steps: z.array(stepJobSchema) })
@@ -32,8 +33,7 @@ export function createAttempts(commandApi: ServiceClient): Attempts {
     report: async (report) => {
       await ask('report', report)
     },
-    overdue: async (limit, graceMs) =>
-      overdueSchema.parse(await commandApi.get(`/internal/steps/overdue?limit=${limit}&graceMs=${graceMs}`)).steps,
+    overdue: async (request) => overdueSchema.parse(await commandApi.post('/internal/steps/overdue', request)).steps,
   }
 }
 

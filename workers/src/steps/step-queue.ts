@@ -12,8 +12,8 @@ import type { ScriptRunner } from '../partners/throttle.ts'
 export const STEP_QUEUE = 'steps'
 
 export interface StepQueue {
-  /** Adds jobs as far as their tenant's places go; returns how many were left to the sweep. Rejects when Redis is away. */
-  add(jobs: readonly StepJob[]): Promise<number>
+  /** Adds jobs as far as their tenant's places go; returns those left to the sweep. Rejects when Redis is away. */
+  add(jobs: readonly StepJob[]): Promise<readonly StepJob[]>
   /** Takes jobs out that are no longer wanted. Rejects when Redis is away. */
   remove(attempts: readonly AttemptName[]): Promise<void>
   /** Frees the place of a job that has left the queue. Never rejects. */
@@ -82,11 +82,12 @@ export function createStepQueue(
 
   return {
     add: async (jobs) => {
-      if (jobs.length === 0) return 0
+      if (jobs.length === 0) return []
       const accepted: StepJob[] = []
+      const left: StepJob[] = []
       for (const [key, group] of Map.groupBy(jobs, keyOf)) {
         const placed = await takePlaces(key, group)
-        accepted.push(...group.filter((job) => placed.has(jobIdOf(job))))
+        for (const job of group) (placed.has(jobIdOf(job)) ? accepted : left).push(job)
       }
       await queue.add(
         accepted.map((job) => ({
@@ -98,7 +99,7 @@ export function createStepQueue(
           retryMs: RETRY_MS,
         })),
       )
-      return jobs.length - accepted.length
+      return left
     },
     remove: async (attempts) => {
       if (attempts.length === 0) return

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { RecordBalance, ReportOutcome, StartAttempt, StepJob } from '@portolan/schemas/steps.ts'
+import type { OverdueSteps, RecordBalance, ReportOutcome, StartAttempt, StepJob } from '@portolan/schemas/steps.ts'
 import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
 
 export const serviceToken = 'test-service-token-0123456789'
@@ -14,7 +14,7 @@ export interface FakeCommandApi {
   starts: StartAttempt[]
   balances: RecordBalance[]
   reports: ReportOutcome[]
-  /** Open steps that `GET /internal/steps/overdue` answers with, as long as they are due. */
+  /** Open steps that `POST /internal/steps/overdue` answers with, as long as they are due and not seen. */
   openSteps: StepJob[]
   parked: unknown[]
   tenants: Map<string, { settings: TenantSettings; secrets: { partnerApiKey: string } }>
@@ -77,7 +77,9 @@ export async function startFakeCommandApi(): Promise<FakeCommandApi> {
       }
     }
     if (path === '/internal/steps/overdue') {
-      return { steps: fake.openSteps.filter(({ dueAt }) => Date.parse(dueAt) <= Date.now()) }
+      const { seen } = body as OverdueSteps
+      const isNew = (job: StepJob) => !seen.some(({ tenantId, step }) => tenantId === job.tenantId && step === job.step)
+      return { steps: fake.openSteps.filter((job) => Date.parse(job.dueAt) <= Date.now() && isNew(job)) }
     }
     if (area === 'parked') {
       if (body !== undefined) fake.parked.push(...(body as { events: unknown[] }).events)
