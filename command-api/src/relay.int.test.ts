@@ -1,10 +1,20 @@
-import type { KafkaRecord } from '@portolan/infra/kafka.ts'
+/**
+ * The relay on a real Kafka.
+ *
+ * Seen failing: with a batch counted as sent before it is acknowledged; with a leader that does not ask for the lock; with the
+ * check for holes in the store left out.
+ */
+import type { KafkaPort, KafkaRecord } from '@portolan/infra/kafka.ts'
+import { createPool } from '@portolan/infra/postgres.ts'
+import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { type TestTopics, testTopics } from '@portolan/infra/testing/topics.ts'
 import { eventEnvelopeSchema } from '@portolan/schemas/envelope.ts'
 import { topics } from '@portolan/schemas/topics.ts'
 import { expect } from 'chai'
 import { added, contextOf, counterType, createStoreFixture } from './event-store/store-fixture.ts'
 import { readTails } from './relay/kafka-tail.ts'
+import { createRelayMetrics } from './relay/metrics.ts'
+import { startShard } from './relay/shard.ts'
 import { takeOver } from './relay/take-over.ts'
 import { relayConfigSchema, start } from './relay.ts'
 
@@ -184,6 +194,30 @@ describe('the relay', () => {
   })
   const firstSeen = (positions: readonly number[]) => [...new Set(positions)]
 
+  it('sends nothing behind a batch that was not acknowledged', async () => {
+    const pool = createPool({ url: fixture.database.url, max: 1, name: 'relay-test', pipeline: true }, silent)
+    const lost = Promise.withResolvers<void>()
+    const losing = losesBatch(2, kafka.kafka, lost.resolve)
+    const metrics = createRelayMetrics(createMetrics('relay-test'))
+    const options = { shard: 0, shards: 1, pollMs: 50, leaseMs: 1000, replicationFactor: -1, topicPrefix: kafka.prefix }
+    const shard = startShard({ pool, openKafka: () => losing, logger: silent, metrics }, options)
+    try {
+      await until(isVerified, 'leadership')
+      await commit(1)
+      await until(async () => (await sentCount()) === 1, 'the first event in Kafka')
+      await commit(1, 9)
+      await lost.promise
+      await commit(1, 9)
+      const found = await readAll(19)
+      for (const [partition, head] of (await heads()).entries()) {
+        expect(firstSeen(positionsOf(found[partition] ?? []))).to.deep.equal(upTo(head))
+      }
+    } finally {
+      await shard.stop()
+      await pool.end()
+    }
+  })
+
   it('resends everything when Kafka is empty, also when that happens while it leads', async () => {
     await startRelay()
     await commit(1, 10)
@@ -356,6 +390,20 @@ describe('the relay', () => {
       await expectRefusal()
     })
 
+    for (const [which, hole] of [
+      ['its first event', '= 1'],
+      ['every event of a partition', '> 0'],
+    ]) {
+      it(`when the store lacks ${which}`, async () => {
+        await commit(1, 20)
+        await fixture.admin.query(`delete from events where partition = 1 and position ${hole}`)
+        const relay = await startRelay()
+        await until(async () => (await partOf(relay.url, 'log')) === false, 'the alarm')
+        const offsets = await kafka.kafka.topicOffsets(topicName())
+        expect(offsets.find(({ partition }) => partition === 1)).to.include({ high: 0 })
+      })
+    }
+
     it('when the store went back while it led', async () => {
       const relay = await startRelay()
       await commit(1, 10)
@@ -376,6 +424,29 @@ const deafConsumer = {
   seek: () => {},
   commit: async () => {},
 }
+
+/** A port whose `nth` batch, over all its producers, never reaches Kafka; the producer says so a while later. */
+function losesBatch(nth: number, port: KafkaPort, onLost: () => void): KafkaPort {
+  let batches = 0
+  return {
+    ...port,
+    disconnect: async () => {}, // it is the test's
+    createProducer: async () => {
+      const producer = await port.createProducer()
+      return {
+        ...producer,
+        async send(messages) {
+          batches += 1
+          if (batches !== nth) return producer.send(messages)
+          onLost()
+          await new Promise((resolve) => setTimeout(resolve, 300))
+          throw new Error('not acknowledged')
+        },
+      }
+    },
+  }
+}
+
 const silent = {
   debug: () => {},
   info: () => {},

@@ -189,7 +189,7 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
         BATCH_BYTES_MAX,
       ],
     })
-    requireDense(rows, sent)
+    requireDense(chosen, rows, sent)
     const oldest = Math.min(...rows.map((row) => row.recorded_at.getTime()))
     metrics.setAge(options.shard, Math.max(0, Date.now() - oldest) / 1000)
     const batches = [...Map.groupBy(rows, keyOf)].map(([key, events]) => {
@@ -289,7 +289,11 @@ async function hasLostRecords(
   return false
 }
 
-function requireDense(rows: readonly EventRow[], sent: ReadonlyMap<string, number>): void {
+function requireDense(
+  chosen: readonly PartitionPosition[],
+  rows: readonly EventRow[],
+  sent: ReadonlyMap<string, number>,
+): void {
   const last = new Map(sent)
   for (const row of rows) {
     const expected = (last.get(keyOf(row)) ?? 0) + 1
@@ -297,6 +301,13 @@ function requireDense(rows: readonly EventRow[], sent: ReadonlyMap<string, numbe
       throw new Refusal(`${row.topic}/${row.partition} lacks position ${expected}: the next one is ${row.position}`)
     }
     last.set(keyOf(row), expected)
+  }
+  // The end of the log may be what is missing; without this the relay would ask for it for ever.
+  for (const head of chosen) {
+    const position = sent.get(keyOf(head)) ?? 0
+    if ((last.get(keyOf(head)) ?? 0) === position) {
+      throw new Refusal(`${head.topic}/${head.partition} lacks position ${position + 1}: its head is ${head.position}`)
+    }
   }
 }
 
