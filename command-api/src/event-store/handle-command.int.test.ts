@@ -515,6 +515,8 @@ describe('handling commands', () => {
       const end = { step: 'deduct', attempt: 1, outcome: 'not-done' as const, code: null, retryAt: null, at: lostAt }
       await add(store, stream, [{ type: 'AttemptEnded', data: end }, wantWork('deduct', 2)])
       expect((await openSteps(stream))[0]).to.include({ attempt: 2, claimed_until: null })
+      await add(store, stream, [{ type: 'AttemptEnded', data: end }])
+      expect(await openSteps(stream), 'an end of the attempt before').to.have.length(1)
       await add(store, stream, [{ type: 'WorkDropped', data: {} }])
       expect(await openSteps(stream)).to.have.length(0)
       expect((await store.load('harbour', counterType, stream)).state.open).to.deep.equal([])

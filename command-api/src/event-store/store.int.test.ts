@@ -1,3 +1,4 @@
+import { createPool } from '@portolan/infra/postgres.ts'
 import { topics } from '@portolan/schemas/topics.ts'
 import { expect } from 'chai'
 import { openEventStore } from './event-store.ts'
@@ -34,6 +35,16 @@ describe('the store', () => {
       await fixture.admin.query(`alter table streams owner to ${owner.name}`)
       await fixture.admin.query('grant select, insert, update on streams to portolan_command_api')
     }
+  })
+
+  it('is not opened where a crash would lose what was committed', async () => {
+    const url = fixture.database.urlAs('portolan_command_api -c synchronous_commit=off')
+    const pool = createPool({ url, max: 1, name: 'store-test' }, fixture.logger)
+    const opening = openEventStore({ ...store, pool })
+    expect((await opening.catch((error: Error) => error)) as Error)
+      .to.have.property('message')
+      .that.includes('synchronous_commit')
+    await pool.end()
   })
 
   it('keeps the number of partitions a topic was created with', async () => {
