@@ -74,7 +74,7 @@ export const configSchema = z
     stepJobsMax: count('STEP_JOBS_MAX', 500, 'jobs per tenant and step in the queue'),
     claimWindowMs: ms('CLAIM_WINDOW_MS', 15_000, 'from asking for a claim to the last instant of sending'),
     internalTimeoutMs: ms('INTERNAL_TIMEOUT_MS', 5_000, 'longest wait for command-api'),
-    reportRetryMs: ms('REPORT_RETRY_MS', 2_000, 'pause between the tries of a waiting report'),
+    reportRetryMs: ms('REPORT_RETRY_MS', 2_000, 'first pause between the tries of a waiting report'),
     tenantKeptMs: ms('TENANT_KEPT_MS', 30_000, "how long a tenant's settings are used").refine(
       (kept) => kept <= 60_000,
       {

@@ -24,7 +24,7 @@ import { createLookupRoutes } from './lookups/routes.ts'
 import { createOutside } from './outside.ts'
 import { createHttpParking } from './parking.ts'
 import { createAttempts } from './steps/attempts.ts'
-import { createReporter, workOnReports } from './steps/report.ts'
+import { createReporting } from './steps/report.ts'
 import { runStep } from './steps/run-step.ts'
 import { createStepQueue, STEP_QUEUE } from './steps/step-queue.ts'
 import { startSweep } from './sweep.ts'
@@ -62,11 +62,9 @@ export async function start(config: Config, overrides: { logger?: Logger } = {})
   )
   cleanup.defer(async () => void (await Promise.all([dispatch.stop(), sweep.stop()])))
 
-  const reporting = { attempts, jobs, logger }
-  const reportSettings = { retryMs: config.reportRetryMs }
-  const report = createReporter(reporting, reportSettings)
+  const reporting = createReporting({ attempts, jobs, logger, metrics }, { retryMs: config.reportRetryMs })
   const handlers = bookingStepHandlers(outside, config)
-  const runDeps = { attempts, report, handlers, logger, reach, now, newId: randomUUID }
+  const runDeps = { attempts, report: reporting.report, handlers, logger, reach, now, newId: randomUUID }
   const runSettings = { claimWindowMs: config.claimWindowMs, askAgainMs: ASK_AGAIN_MS }
   jobs.work<StepJob>({
     queue: STEP_QUEUE,
@@ -74,7 +72,7 @@ export async function start(config: Config, overrides: { logger?: Logger } = {})
     handle: ({ data, starts }) => runStep(runDeps, runSettings, stepJobSchema.parse(data), starts),
     onGone: ({ data }) => void queue.gone(data),
   })
-  workOnReports(reporting, reportSettings)
+  reporting.work()
 
   // The lookup port needs neither Redis nor command-api to be there all the time, so they do not count.
   const app = createApp({ process: 'workers', logger, metrics, ready: async () => ({ dispatch: dispatch.hasBegun() }) })
