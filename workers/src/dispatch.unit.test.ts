@@ -37,6 +37,7 @@ function eventOf(type: string, data: unknown, stream = 'booking-1') {
     position: 1,
     tenantId: 'coffeechain',
     stream,
+    streamVersion: 1,
     value: '',
     unreadable: null,
   }

@@ -127,6 +127,21 @@ describe('a consumer that keeps its progress in Kafka', () => {
     })
   })
 
+  it('parks an event that cannot be read in its place in the stream, before its followers', async () => {
+    await start('beginning')
+    await log.append(numbered('d', 1))
+    expect(log.partitionOf('d')).to.equal(log.partitionOf('a'))
+    const position = await log.publishRaw({ topic: topics.bookings, stream: 'a', value: 'not JSON' })
+    const [follower] = await log.append(numbered('a', 2))
+    expect(follower?.streamVersion, 'the same number, of another kind').to.equal(position)
+    await eventually(() =>
+      expect(parkedEvents.map(({ streamVersion, reason }) => [streamVersion, reason])).to.deep.equal([
+        [1, 'the value is not JSON'],
+        [2, null],
+      ]),
+    )
+  })
+
   it('waits with its partition while a park cannot be recorded', async () => {
     parking.isAway = true
     await start('beginning', ({ envelope }) => {

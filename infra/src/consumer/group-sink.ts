@@ -26,7 +26,7 @@ export interface ReadableEvent extends ConsumedEvent {
 export interface ParkedEvent {
   tenantId: string
   stream: string
-  /** Of the envelope; of an unreadable event its position in the partition, which orders it just as well. */
+  /** Of the envelope, or of the headers when it is unreadable: with a number of another kind it could be taken for a follower. */
   streamVersion: number
   /** The envelope, or `{ unreadable: <the value> }`. */
   envelope: unknown
@@ -152,6 +152,7 @@ function checkpointOf(offset: number | null | undefined, metadata: string | null
 
 function toParked(event: ConsumedEvent, reason: string | null): ParkedEvent {
   const { tenantId, stream, envelope, position, value } = event
-  const streamVersion = envelope?.streamVersion ?? position
+  // The relay always sends the version; a record without one came from nobody we know, and is kept all the same.
+  const streamVersion = event.streamVersion ?? position
   return { tenantId, stream, streamVersion, envelope: envelope ?? { unreadable: value.slice(0, 100_000) }, reason }
 }

@@ -19,6 +19,8 @@ export interface ConsumedEvent {
   tenantId: string
   stream: string
   type: string
+  /** Null where neither the value nor the headers can be read for it. */
+  streamVersion: number | null
   /** The value as published, for parking. */
   value: string
   /** Null when the value is not an envelope; `unreadable` says why. */
@@ -27,20 +29,22 @@ export interface ConsumedEvent {
 }
 
 /**
- * Reads a record. Headers name position, tenant and stream a second time, so that an unreadable value can still be
+ * Reads a record. Headers name position, tenant, stream and its version a second time, so that an unreadable value can still be
  * parked with its stream. Returns null when neither says where the record belongs: nothing safe can be done with it.
  */
 export function readRecord(topic: TopicName, partition: number, record: RawRecord): ConsumedEvent | null {
   const { offset, value, headers } = record
   const read = readEnvelope(value)
   if (read.envelope) {
-    const { position, tenantId, stream, type } = read.envelope
-    return { topic, partition, offset, value, position, tenantId, stream, type, ...read }
+    const { position, tenantId, stream, type, streamVersion } = read.envelope
+    return { topic, partition, offset, value, position, tenantId, stream, type, streamVersion, ...read }
   }
   const position = Number(headers.position)
+  const version = Number(headers['stream-version'])
+  const streamVersion = Number.isSafeInteger(version) && version > 0 ? version : null
   const { tenant: tenantId, stream, type = 'unknown' } = headers
   if (!Number.isSafeInteger(position) || position < 1 || !tenantId || !stream) return null
-  return { topic, partition, offset, value, position, tenantId, stream, type, ...read }
+  return { topic, partition, offset, value, position, tenantId, stream, type, streamVersion, ...read }
 }
 
 function readEnvelope(value: string): Pick<ConsumedEvent, 'envelope' | 'unreadable'> {

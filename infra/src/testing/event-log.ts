@@ -23,7 +23,7 @@ export interface EventLog {
   number(...events: NewEvent[]): EventEnvelope[]
   /** Publishes envelopes, also a second time or out of order. */
   publish(...envelopes: EventEnvelope[]): Promise<void>
-  /** Publishes a record as it is; its position is taken by it. Returns the position. */
+  /** Publishes a record as it is; its position and version are taken by it. Returns the position. */
   publishRaw(raw: { topic: TopicName; tenantId?: string; stream: string; value: string }): Promise<number>
   partitionOf(stream: string): number
   close(): Promise<void>
@@ -67,6 +67,7 @@ export async function testLog(kafka: KafkaPort, prefix: string, partitions: numb
     value: JSON.stringify(envelope),
     headers: {
       position: String(envelope.position),
+      'stream-version': String(envelope.streamVersion),
       tenant: envelope.tenantId,
       stream: envelope.stream,
       type: envelope.type,
@@ -90,7 +91,9 @@ export async function testLog(kafka: KafkaPort, prefix: string, partitions: numb
     publishRaw: async ({ topic, tenantId = 'coffeechain', stream, value }) => {
       const partition = partitionOf(stream)
       const position = next(heads, `${topic} ${partition}`)
-      const headers = { position: String(position), tenant: tenantId, stream, type: 'Unknown' }
+      const version = String(next(versions, `${tenantId} ${stream}`))
+      const belonging = { position: String(position), tenant: tenantId, stream, 'stream-version': version }
+      const headers = { ...belonging, type: 'Unknown' }
       await producer.send([{ topic: prefix + topic, partition, key: stream, value, headers }])
       return position
     },
