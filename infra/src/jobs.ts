@@ -8,6 +8,7 @@
  * twice for one job and must not mind.
  */
 import { type Job as BullJob, DelayedError, Queue, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
 import type { Logger } from './log.ts'
 import { createRedis, redisIsReady } from './redis.ts'
 import type { Metrics } from './telemetry.ts'
@@ -80,6 +81,18 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK
   const prefix = `${keyPrefix}jobs`
   const producing = createRedis(redisUrl, 'command', logger)
   const working = createRedis(redisUrl, 'blocking', logger)
+  // Each worker duplicates its connection to block on; one that never reached Redis would go on trying after the worker is closed.
+  const duplicates: Redis[] = []
+  let wasReached = false
+  working.once('ready', () => {
+    wasReached = true
+  })
+  const duplicate = working.duplicate.bind(working)
+  working.duplicate = (options) => {
+    const made = duplicate(options)
+    duplicates.push(made)
+    return made
+  }
   const queues = new Map<string, Queue>()
   const workers: Worker[] = []
   const duration = metrics.histogram('job_duration_seconds', 'Jobs by name and outcome', ['queue', 'job', 'outcome'])
@@ -166,7 +179,8 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK
     },
     close: async (withinMs) => {
       clearInterval(depthTimer)
-      const finished = Promise.all(workers.map((worker) => worker.close()))
+      // Without Redis no job can be running, and a worker that waits for its connection would never be done closing.
+      const finished = Promise.all(workers.map((worker) => worker.close(!wasReached)))
       const cut = new Promise<'cut'>((resolve) => setTimeout(() => resolve('cut'), withinMs).unref())
       if ((await Promise.race([finished, cut])) === 'cut') {
         await Promise.race([Promise.all(workers.map((worker) => worker.close(true))), cut])
@@ -174,7 +188,7 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK
       const closed = Promise.all([...queues.values()].map((queue) => queue.close().catch(onError)))
       await Promise.race([closed, cut])
       producing.disconnect()
-      working.disconnect()
+      for (const connection of [working, ...duplicates]) connection.disconnect()
     },
   }
 }
