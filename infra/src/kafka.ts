@@ -321,7 +321,11 @@ async function createProducer(kafka: Kafka): Promise<KafkaProducer> {
  * A consumer that outlives its kafkajs consumers. kafkajs restarts itself after errors it calls retriable; after any
  * other it stops for good, and then this makes a new one. Missing topics and an absent broker are waited for.
  */
-function createLastingConsumer(kafka: Kafka, options: ConsumerOptions, logger: Logger): KafkaConsumer {
+export function createLastingConsumer(
+  kafka: Pick<Kafka, 'consumer'>,
+  options: ConsumerOptions,
+  logger: Logger,
+): KafkaConsumer {
   const log = logger.child({ groupId: options.groupId })
   const joined = Promise.withResolvers<void>()
   let consumer: Consumer | null = null
@@ -368,6 +372,8 @@ function createLastingConsumer(kafka: Kafka, options: ConsumerOptions, logger: L
   /** One kafkajs consumer from its connection to the error that ends it, or to `stop`. */
   async function consumeUntilCrash(): Promise<void> {
     const ended = Promise.withResolvers<void>()
+    // A crash that coincides with stop rejects it when nobody waits for it any more.
+    ended.promise.catch(() => undefined)
     const current = kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: options.sessionTimeoutMs ?? 6000,
