@@ -41,6 +41,8 @@ export function readAnswer<T>(response: PartnerResponse, schema: z.ZodType<T>, n
   }
   if (status === 429) return notDone('rate-limited', parseRetryAfter(response.retryAfter, nowMs))
   if (status === 503) return notDone('partner-unavailable', parseRetryAfter(response.retryAfter, nowMs))
+  // Whoever gave up waiting, the request may have been carried out.
+  if (status === 408) return { kind: 'unknown', code: 'timeout' }
   if (status >= 400 && status < 500) return refusal(status, response.body)
   return { kind: 'unknown', code: 'server-error' }
 }

@@ -52,6 +52,7 @@ const table: [string, PartnerResponse, CallAnswer<unknown>][] = [
   ['a refused connection', { kind: 'not-sent' }, { kind: 'not-done', code: 'partner-unavailable', retryAfterMs: null }],
   ['its own failure', failed(500, 'internal_error'), { kind: 'unknown', code: 'server-error' }],
   ['a gateway page', answered(502, undefined), { kind: 'unknown', code: 'server-error' }],
+  ['a request that took too long for it', answered(408), { kind: 'unknown', code: 'timeout' }],
   ['a timeout', { kind: 'timeout' }, { kind: 'unknown', code: 'timeout' }],
   ['a cut connection', { kind: 'cut' }, { kind: 'unknown', code: 'connection-cut' }],
 ]
@@ -96,6 +97,7 @@ describe('trouble', () => {
       'a refused connection',
       'its own failure',
       'a gateway page',
+      'a request that took too long for it',
       'a timeout',
       'a cut connection',
     ])
