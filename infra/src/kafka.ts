@@ -67,7 +67,7 @@ export interface ConsumerOptions {
   onAssigned?(assigned: TopicPartition[]): Promise<StartOffset[]>
   /** Partitions handled at the same time; default 1. */
   concurrency?: number
-  /** Default 50: how long a fetch waits for the first record, and so about how long stop may take. */
+  /** Default 250: how long a fetch waits for the first record, and so about how long stop may take. */
   maxWaitTimeMs?: number
   sessionTimeoutMs?: number
   heartbeatIntervalMs?: number
@@ -378,7 +378,7 @@ export function createLastingConsumer(
       groupId: options.groupId,
       sessionTimeout: options.sessionTimeoutMs ?? 6000,
       heartbeatInterval: options.heartbeatIntervalMs ?? 1000,
-      maxWaitTimeInMs: options.maxWaitTimeMs ?? 50,
+      maxWaitTimeInMs: options.maxWaitTimeMs ?? 250,
       maxBytesPerPartition: options.maxBytesPerPartition ?? 1_048_576,
       allowAutoTopicCreation: false,
       retry: RETRY,
