@@ -161,7 +161,7 @@ describe('P12: what belongs to one member', function () {
       const ask = { tenantId, memberId, correlationId: 'none' }
       const routes: [string, string, unknown?][] = [
         [command(), `/internal/tenants/${tenantId}`],
-        [command(), '/internal/steps/overdue?limit=10&graceMs=0'],
+        [command(), '/internal/steps/overdue', { limit: 10, graceMs: 0 }],
         [command(), '/internal/unseal', { tenantId, items: [] }],
         [command(), '/internal/introspect', { kind: 'member', tenantId, headers: {} }],
         [command(), '/internal/attempts/start', {}],
