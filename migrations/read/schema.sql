@@ -72,6 +72,51 @@ CREATE FUNCTION public.create_projection_version(wanted text) RETURNS integer
   end $$;
 
 --
+-- Name: default_generation(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.default_generation() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  begin
+    new.generation := coalesce(
+      new.generation,
+      (select generation from projection_versions where name = new.name and status = 'live'),
+      (select max(generation) from projection_versions),
+      1
+    );
+    return new;
+  end $$;
+
+--
+-- Name: follow_generation(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.follow_generation(wanted text, wanted_generation integer) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    newer integer;
+  begin
+    -- The answer of every look but the first ones, so it takes no lock that a switch or a consumer would have to wait for.
+    if exists (select from projection_versions
+               where name = wanted and generation >= wanted_generation and status <> 'retired') then
+      return false;
+    end if;
+    lock table projection_versions in share row exclusive mode;
+    if exists (select from projection_versions
+               where name = wanted and generation >= wanted_generation and status <> 'retired')
+      or not exists (select from projection_versions where name = wanted and status = 'live') then
+      return false;
+    end if;
+    newer := create_projection_version(wanted);
+    update projection_versions set generation = wanted_generation where name = wanted and version = newer;
+    return true;
+  end $$;
+
+--
 -- Name: publish_read_tables(text, integer); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -90,12 +135,49 @@ CREATE FUNCTION public.publish_read_tables(name text, version integer) RETURNS v
   end $$;
 
 --
+-- Name: publish_read_tables_patiently(text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.publish_read_tables_patiently(name text, version integer) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  begin
+    for attempt in 1..10 loop
+      begin
+        perform set_config('lock_timeout', '20ms', true);
+        perform public.publish_read_tables(name, version);
+        perform set_config('lock_timeout', '0', true);
+        return;
+      exception when lock_not_available then
+        perform pg_sleep(0.01 + 0.02 * random());
+      end;
+    end loop;
+    raise exception 'readers of % hold its views', name using errcode = 'lock_not_available';
+  end $$;
+
+--
 -- Name: read_model_schema(text, integer); Type: FUNCTION; Schema: public; Owner: -
 --
 
 CREATE FUNCTION public.read_model_schema(name text, version integer) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$ select name || '_' || version $$;
+
+--
+-- Name: refuse_retired_checkpoint(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.refuse_retired_checkpoint() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    found_status text;
+  begin
+    select status into found_status from public.projection_versions
+    where name = new.projection and version = new.version for share;
+    return case when found_status = 'retired' then null else new end;
+  end $$;
 
 --
 -- Name: retire_projection_version(text, integer); Type: FUNCTION; Schema: public; Owner: -
@@ -110,8 +192,8 @@ CREATE FUNCTION public.retire_projection_version(wanted text, wanted_version int
     if not found then
       raise exception 'projection % has no version % that could be retired', wanted, wanted_version using errcode = 'no_data_found';
     end if;
-    delete from public.parked_streams where projection = wanted and version = wanted_version;
     delete from public.projection_checkpoints where projection = wanted and version = wanted_version;
+    delete from public.parked_streams where projection = wanted and version = wanted_version;
     execute format('drop schema %I cascade', public.read_model_schema(wanted, wanted_version));
   end $$;
 
@@ -143,11 +225,13 @@ CREATE FUNCTION public.secure_read_tables(name text, version integer) RETURNS vo
 
 CREATE FUNCTION public.switch_projection(wanted text, wanted_version integer) RETURNS void
     LANGUAGE plpgsql
+    SET lock_timeout TO '300ms'
     AS $$
   declare
     live integer;
     behind bigint;
     parked bigint;
+    deadline timestamptz := clock_timestamp() + interval '1 second';
   begin
     perform from public.projection_versions where name = wanted order by version for update;
     if not exists (select from public.projection_versions
@@ -155,38 +239,88 @@ CREATE FUNCTION public.switch_projection(wanted text, wanted_version integer) RE
       raise exception 'projection % has no version % that could go live', wanted, wanted_version using errcode = 'no_data_found';
     end if;
     select version into live from public.projection_versions where name = wanted and status = 'live';
-    -- Holds both versions still for the few milliseconds until commit.
+    -- From here to commit the live version applies nothing. A consumer locks one checkpoint and then its parked streams.
     perform from public.projection_checkpoints
-    where projection = wanted and version in (live, wanted_version)
-    order by version, topic, generation, partition
+    where projection = wanted and version = live
+    order by topic, generation, partition
     for update;
-    select count(*) into behind
-    from public.projection_checkpoints old
-    left join public.projection_checkpoints new
-      on new.projection = old.projection and new.version = wanted_version
-      and new.topic = old.topic and new.generation = old.generation and new.partition = old.partition
-    where old.projection = wanted and old.version = live
-      and old.position > coalesce(new.position, 0)
-      -- A version built from a republished log has no positions of the older generation.
-      and not exists (select from public.projection_checkpoints later
-                      where later.projection = wanted and later.version = wanted_version and later.generation > old.generation);
-    if behind > 0 then
-      raise exception 'version % of % is behind the live version in % partitions', wanted_version, wanted, behind
-        using errcode = 'object_not_in_prerequisite_state';
-    end if;
+    loop
+      select count(*) into behind
+      from public.projection_checkpoints old
+      left join public.projection_checkpoints new
+        on new.projection = old.projection and new.version = wanted_version
+        and new.topic = old.topic and new.generation = old.generation and new.partition = old.partition
+      where old.projection = wanted and old.version = live
+        and old.position > coalesce(new.position, 0)
+        -- A version built from a republished log has no positions of the older generation.
+        and not exists (select from public.projection_checkpoints later
+                        where later.projection = wanted and later.version = wanted_version and later.generation > old.generation);
+      exit when behind = 0;
+      if clock_timestamp() > deadline then
+        raise exception 'version % of % is behind the live version in % partitions', wanted_version, wanted, behind
+          using errcode = 'object_not_in_prerequisite_state';
+      end if;
+      perform pg_sleep(0.005);
+    end loop;
+    perform from public.projection_checkpoints
+    where projection = wanted and version = wanted_version
+    order by topic, generation, partition
+    for update;
+    -- A retry of either version must not come between the comparison and the switch.
+    perform from public.parked_streams
+    where projection = wanted and version in (live, wanted_version)
+    order by version, tenant_id, stream
+    for update;
     select count(*) into parked
     from public.parked_streams new
     where new.projection = wanted and new.version = wanted_version
       and not exists (select from public.parked_streams old
                       where old.projection = wanted and old.version = live
-                        and old.tenant_id = new.tenant_id and old.stream = new.stream);
+                        and old.tenant_id = new.tenant_id and old.stream = new.stream
+                        -- Parked at a later event, the live one shows more of the stream.
+                        and (old.generation <> new.generation or old.position <= new.position))
+      -- A live one of an older log shows what that log held: everybody who has written since waits for this one.
+      and not exists (select from public.projection_versions old
+                      where old.name = wanted and old.version = live and old.generation < new.generation);
     if parked > 0 then
       raise exception 'version % of % has parked % streams that the live version shows', wanted_version, wanted, parked
         using errcode = 'object_not_in_prerequisite_state';
     end if;
     update public.projection_versions set status = 'standby' where name = wanted and version = live;
     update public.projection_versions set status = 'live', switched_at = now() where name = wanted and version = wanted_version;
-    perform public.publish_read_tables(wanted, wanted_version);
+    perform public.publish_read_tables_patiently(wanted, wanted_version);
+  end $$;
+
+--
+-- Name: switch_to_generation(text, integer, integer, timestamp with time zone); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.switch_to_generation(wanted text, wanted_generation integer, partitions integer, complete_at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    newer integer;
+    older integer;
+  begin
+    if exists (select from projection_versions
+               where name = wanted and status = 'live' and generation >= wanted_generation) then
+      for older in select version from projection_versions
+                   where name = wanted and generation < wanted_generation and status in ('building', 'standby') loop
+        perform retire_projection_version(wanted, older);
+      end loop;
+      return true;
+    end if;
+    select max(version) into newer from projection_versions
+    where name = wanted and generation = wanted_generation and status = 'building';
+    if newer is null or partitions <> (
+      select count(*) from projection_checkpoints
+      where projection = wanted and version = newer and generation = wanted_generation and current_at >= complete_at
+    ) then
+      return false;
+    end if;
+    perform switch_projection(wanted, newer);
+    return false;
   end $$;
 
 SET default_tablespace = '';
@@ -323,6 +457,7 @@ CREATE TABLE public.projection_versions (
     status text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     switched_at timestamp with time zone,
+    generation integer NOT NULL,
     CONSTRAINT projection_versions_status CHECK ((status = ANY (ARRAY['building'::text, 'live'::text, 'standby'::text, 'retired'::text])))
 );
 
@@ -503,6 +638,12 @@ CREATE INDEX booking_list_by_tenant ON booking_list_1.booking_list USING btree (
 CREATE INDEX booking_list_by_time ON booking_list_1.booking_list USING btree (created_at DESC, tenant_id DESC, booking_id DESC);
 
 --
+-- Name: booking_list_disputed; Type: INDEX; Schema: booking_list_1; Owner: -
+--
+
+CREATE INDEX booking_list_disputed ON booking_list_1.booking_list USING btree (created_at, tenant_id, booking_id) WHERE ((progress -> 'disputed'::text) IS NOT NULL);
+
+--
 -- Name: ledger_lines_by_booking; Type: INDEX; Schema: ledger_1; Owner: -
 --
 
@@ -525,6 +666,18 @@ CREATE INDEX ledger_lines_by_time ON ledger_1.ledger_lines USING btree (at DESC,
 --
 
 CREATE UNIQUE INDEX projection_versions_one_live ON public.projection_versions USING btree (name) WHERE (status = 'live'::text);
+
+--
+-- Name: projection_versions default_generation; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER default_generation BEFORE INSERT ON public.projection_versions FOR EACH ROW EXECUTE FUNCTION public.default_generation();
+
+--
+-- Name: projection_checkpoints refuse_retired; Type: TRIGGER; Schema: public; Owner: -
+--
+
+CREATE TRIGGER refuse_retired BEFORE INSERT ON public.projection_checkpoints FOR EACH ROW EXECUTE FUNCTION public.refuse_retired_checkpoint();
 
 --
 -- Name: parked_events parked_events_stream; Type: FK CONSTRAINT; Schema: public; Owner: -
@@ -699,10 +852,35 @@ GRANT USAGE ON SCHEMA tenants_1 TO portolan_staff_reader;
 REVOKE ALL ON FUNCTION public.create_projection_version(wanted text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION default_generation(); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.default_generation() FROM PUBLIC;
+
+--
+-- Name: FUNCTION follow_generation(wanted text, wanted_generation integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.follow_generation(wanted text, wanted_generation integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.follow_generation(wanted text, wanted_generation integer) TO portolan_projections;
+
+--
 -- Name: FUNCTION publish_read_tables(name text, version integer); Type: ACL; Schema: public; Owner: -
 --
 
 REVOKE ALL ON FUNCTION public.publish_read_tables(name text, version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION publish_read_tables_patiently(name text, version integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.publish_read_tables_patiently(name text, version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION refuse_retired_checkpoint(); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.refuse_retired_checkpoint() FROM PUBLIC;
 
 --
 -- Name: FUNCTION retire_projection_version(wanted text, wanted_version integer); Type: ACL; Schema: public; Owner: -
@@ -721,6 +899,13 @@ REVOKE ALL ON FUNCTION public.secure_read_tables(name text, version integer) FRO
 --
 
 REVOKE ALL ON FUNCTION public.switch_projection(wanted text, wanted_version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION switch_to_generation(wanted text, wanted_generation integer, partitions integer, complete_at timestamp with time zone); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.switch_to_generation(wanted text, wanted_generation integer, partitions integer, complete_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.switch_to_generation(wanted text, wanted_generation integer, partitions integer, complete_at timestamp with time zone) TO portolan_projections;
 
 --
 -- Name: TABLE booking_details; Type: ACL; Schema: booking_details_1; Owner: -

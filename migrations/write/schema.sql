@@ -20,6 +20,85 @@ SET row_security = off;
 CREATE SCHEMA effects;
 
 --
+-- Name: begin_republication(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.begin_republication(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      perform public.require_log_compared();
+      if (args ->> 'generation')::integer <> public.next_log_generation() then
+        raise sqlstate 'PT001' using message = 'conflict', detail = 'The log is of another generation by now.';
+      end if;
+      insert into public.log_republications (generation, started_by, reason)
+      values ((args ->> 'generation')::integer, args ->> 'by', args ->> 'reason');
+    exception when unique_violation then
+      raise sqlstate 'PT001' using message = 'conflict', detail = 'The log is being republished already.';
+    end $$;
+
+--
+-- Name: change_nights(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.change_nights(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    declare
+      property constant text := args ->> 'propertyId';
+      as_is constant boolean := coalesce((args ->> 'asIs')::boolean, false);
+      kept_rule text := (select r.rule from public.stay_rules r where r.tenant_id = tenant);
+      change record;
+    begin
+      if kept_rule is null then
+        insert into public.stay_rules (tenant_id, rule) values (tenant, args ->> 'rule') on conflict do nothing;
+        select r.rule into kept_rule from public.stay_rules r where r.tenant_id = tenant;
+      end if;
+      if kept_rule is distinct from args ->> 'rule' then
+        raise exception 'unavailable' using errcode = 'PT001',
+          detail = format('Stays are kept by the rule ''%s'' here', kept_rule), hint = '{"retry_after":60}';
+      end if;
+      if args ->> 'asks' = 'true' and not exists (
+        select from public.stay_properties p where p.tenant_id = tenant and p.property_id = property and not p.retired
+      ) then
+        raise exception 'unknown-property' using errcode = 'PT001',
+          detail = format('There is no property with the id ''%s''', property);
+      end if;
+      for change in
+        select * from jsonb_to_recordset(args -> 'months') as m (month integer, free integer, ask integer, take integer)
+      loop
+        insert into public.stay_months as n (tenant_id, property_id, month, taken)
+        values (tenant, property, change.month, change.take)
+        on conflict on constraint stay_months_pkey do update set
+          -- & and | bind alike.
+          taken = (n.taken & ~change.free) | (n.twice & change.free) | change.take,
+          twice = (n.twice & ~change.free) | case when as_is then n.taken & ~change.free & change.take else 0 end
+        where as_is or ((n.taken & ~change.free) | (n.twice & change.free)) & change.ask = 0;
+        if not found then
+          raise exception 'not-available' using errcode = 'PT001', detail = 'The property is taken for these dates';
+        end if;
+      end loop;
+    end $$;
+
+--
+-- Name: change_staff_password(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.change_staff_password(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    begin
+      update public.staff_accounts set password_hash = args ->> 'passwordHash'
+      where account_id = args ->> 'accountId' and password_hash = args ->> 'formerHash' and disabled_at is null;
+      if not found then
+        raise exception 'conflict' using errcode = 'PT001', detail = 'The password was changed meanwhile';
+      end if;
+      update public.staff_sessions set revoked_at = now()
+      where account_id = args ->> 'accountId' and revoked_at is null;
+    end $$;
+
+--
 -- Name: claim_offer(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
 --
 
@@ -77,6 +156,120 @@ CREATE FUNCTION effects.create_staff_account(tenant text, args jsonb) RETURNS vo
   end $$;
 
 --
+-- Name: disable_staff_account(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.disable_staff_account(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    begin
+      -- Orders those who disable operators at the same time: each sees what the one before has left.
+      perform from public.staff_accounts
+      where role = 'operator' and tenant_scope is null and disabled_at is null
+      order by account_id for update;
+      update public.staff_accounts set disabled_at = now() where account_id = args ->> 'accountId';
+      update public.staff_sessions set revoked_at = now()
+      where account_id = args ->> 'accountId' and revoked_at is null;
+      if not exists (
+        select from public.staff_accounts where role = 'operator' and tenant_scope is null and disabled_at is null
+      ) then
+        raise exception 'conflict' using errcode = 'PT001',
+          detail = 'This is the last operator: nobody could enable an account again';
+      end if;
+    end $$;
+
+--
+-- Name: enable_staff_account(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.enable_staff_account(tenant text, args jsonb) RETURNS void
+    LANGUAGE sql
+    AS $$
+      update public.staff_accounts set disabled_at = null where account_id = args ->> 'accountId'
+    $$;
+
+--
+-- Name: forget_person(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.forget_person(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    open_bookings jsonb;
+  begin
+    delete from public.personal_keys
+    where tenant_id = tenant and person_id = args ->> 'personId' and key_id = args ->> 'keyId';
+    if not found then
+      raise exception 'another command forgot this person' using errcode = 'PT002';
+    end if;
+    select jsonb_agg(distinct input ->> 'bookingId') into open_bookings
+    from public.open_steps where tenant_id = tenant and input ->> 'memberId' = args ->> 'personId';
+    if open_bookings is not null then
+      raise exception 'not-forgettable' using errcode = 'PT001',
+        detail = 'Bookings of this member are still being worked on',
+        hint = jsonb_build_object('bookingIds', open_bookings);
+    end if;
+    insert into public.forgotten_keys (tenant_id, person_id, key_id, reason, forgotten_by, forgotten_at)
+    values (tenant, args ->> 'personId', args ->> 'keyId', args ->> 'reason', args ->> 'by', (args ->> 'at')::timestamptz);
+  end $$;
+
+--
+-- Name: raise_log_generation(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.raise_log_generation(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    declare
+      wanted integer := (args ->> 'generation')::integer;
+    begin
+      perform public.require_log_compared();
+      update public.log_republications set raised_at = clock_timestamp() where generation = wanted and raised_at is null;
+      if not found then
+        raise sqlstate 'PT001' using message = 'conflict', detail = 'This generation is not being prepared.';
+      end if;
+      perform set_config('lock_timeout', '5s', true);
+      perform from public.log_heads order by topic, partition for update;
+      -- A relay that is recording a comparison either has committed before the deletion below, or waits and sees the new generation.
+      lock table public.log_verifications in share row exclusive mode;
+      insert into public.log_generation_starts (generation, topic, partition, position)
+      select wanted, topic, partition, position from public.log_heads;
+      update public.log_state set generation = wanted;
+      delete from public.log_verifications;
+      delete from public.log_surveys;
+    end $$;
+
+--
+-- Name: record_forget(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.record_forget(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    begin
+      update public.forgotten_keys set in_log = true
+      where tenant_id = tenant and key_id = args ->> 'keyId' and not in_log;
+      if not found then
+        raise exception 'conflict' using errcode = 'PT001', detail = 'This forget is recorded already';
+      end if;
+    end $$;
+
+--
+-- Name: register_property(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.register_property(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    begin
+      insert into public.stay_properties (tenant_id, property_id) values (tenant, args ->> 'propertyId');
+    end $$;
+
+--
 -- Name: require_log_verified(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
 --
 
@@ -86,6 +279,10 @@ CREATE FUNCTION effects.require_log_verified(tenant text, args jsonb) RETURNS vo
   declare
     now_running text := public.log_incarnation();
   begin
+    if exists (select from public.log_republications where raised_at is null) then
+      raise sqlstate 'PT001' using
+        message = 'unavailable', detail = 'The event log is being republished.', hint = '{"retry_after": 10}';
+    end if;
     if exists (
       select from public.log_heads h
       left join public.log_verifications v on v.topic = h.topic and v.partition = h.partition
@@ -93,9 +290,21 @@ CREATE FUNCTION effects.require_log_verified(tenant text, args jsonb) RETURNS vo
     ) then
       raise sqlstate 'PT001' using
         message = 'unavailable',
-        detail = 'The event log has not been compared with its copy since the database started.';
+        detail = 'The event log has not been compared with its copy since the database started.',
+        hint = '{"retry_after": 5}';
     end if;
   end $$;
+
+--
+-- Name: retire_property(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.retire_property(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+    begin
+      update public.stay_properties set retired = true where tenant_id = tenant and property_id = args ->> 'propertyId';
+    end $$;
 
 --
 -- Name: store_tenant(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
@@ -114,12 +323,30 @@ CREATE FUNCTION effects.store_tenant(tenant text, args jsonb) RETURNS void
   end $$;
 
 --
+-- Name: use_personal_key(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
+--
+
+CREATE FUNCTION effects.use_personal_key(tenant text, args jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  begin
+    perform from public.personal_keys
+    where tenant_id = tenant and person_id = args ->> 'personId' and key_id = args ->> 'keyId'
+    for key share;
+    if not found then
+      raise exception 'the key of this person was forgotten' using errcode = 'PT002';
+    end if;
+  end $$;
+
+--
 -- Name: append_commands(jsonb, jsonb); Type: FUNCTION; Schema: public; Owner: -
 --
 
 CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET lock_timeout TO '100ms'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $_$
   declare
     command jsonb;
@@ -277,8 +504,21 @@ CREATE FUNCTION public.commit_events(events jsonb, accepted integer[]) RETURNS j
     if inserted <> expected then
       raise exception 'an event names a topic or partition that is not registered';
     end if;
-    return answer;
+    -- A statement of its own: it sees a generation that was raised while this one waited for the heads.
+    return answer || (select jsonb_build_object('generation', generation) from log_state);
   end $$;
+
+--
+-- Name: event_ids(text, integer, bigint[]); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.event_ids(of_topic text, of_partition integer, positions bigint[]) RETURNS TABLE(at_position bigint, id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+    select e.position, e.event_id::text from events e
+    where e.topic = of_topic and e.partition = of_partition and e.position = any (positions)
+  $$;
 
 --
 -- Name: extend_events(); Type: FUNCTION; Schema: public; Owner: -
@@ -305,17 +545,91 @@ CREATE FUNCTION public.extend_events() RETURNS integer
     return created;
   end $$;
 
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: forgotten_keys; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.forgotten_keys (
+    tenant_id text NOT NULL,
+    person_id text NOT NULL,
+    key_id text NOT NULL,
+    reason text NOT NULL,
+    forgotten_by text NOT NULL,
+    forgotten_at timestamp with time zone NOT NULL,
+    in_log boolean DEFAULT true NOT NULL
+);
+
+--
+-- Name: forgets_to_record(integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.forgets_to_record(rows_max integer) RETURNS SETOF public.forgotten_keys
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+      select * from forgotten_keys where not in_log order by forgotten_at limit rows_max
+    $$;
+
+--
+-- Name: load_streams(text, text[], bigint[], integer[], integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.load_streams(tenant text, names text[], after bigint[], schemas integer[], events_max integer) RETURNS TABLE(nth integer, type text, schema_version integer, data jsonb, partition integer, "position" bigint, generation integer, stream_version bigint)
+    LANGUAGE plpgsql
+    AS $$
+    #variable_conflict use_column
+    begin
+      perform set_config('portolan.tenant', tenant, true);
+      for i in 1 .. cardinality(names) loop
+        if schemas[i] is null then
+          return query
+            select i, e.type, e.schema_version, e.data, e.partition, e.position, (select s.generation from log_state s), e.stream_version
+            from events e
+            where e.tenant_id = tenant and e.stream = names[i] and e.stream_version > after[i]
+            order by e.stream_version
+            limit events_max;
+        else
+          return query
+            with kept as materialized (
+              select s.version, s.state, e.partition, e.position
+              from stream_snapshots s
+              join events e
+                on e.tenant_id = s.tenant_id and e.stream = s.stream and e.stream_version = s.version and e.event_id = s.event_id
+              where s.tenant_id = tenant and s.stream = names[i] and s.schema = schemas[i]
+            )
+            select i, null::text, 0, k.state, k.partition, k.position, (select s.generation from log_state s), k.version as stream_version
+            from kept k
+            union all
+            (
+              select i, e.type, e.schema_version, e.data, e.partition, e.position, (select s.generation from log_state s), e.stream_version
+              from events e
+              where e.tenant_id = tenant and e.stream = names[i] and e.stream_version > coalesce((select k.version from kept k), after[i])
+              order by e.stream_version
+              limit events_max
+            )
+            order by stream_version;
+        end if;
+      end loop;
+    end $$;
+
 --
 -- Name: log_incarnation(); Type: FUNCTION; Schema: public; Owner: -
 --
 
 CREATE FUNCTION public.log_incarnation() RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-    select concat_ws('/', extract(epoch from pg_postmaster_start_time()), d.oid, 'public.events'::regclass::oid)
-    from pg_database d
-    where d.datname = current_database()
-  $$;
+    begin
+      return (
+        select concat_ws('/', extract(epoch from pg_postmaster_start_time()), d.oid, 'public.events'::regclass::oid)
+        from pg_database d
+        where d.datname = current_database()
+      );
+    end $$;
 
 --
 -- Name: maintain_open_steps(jsonb, integer[]); Type: FUNCTION; Schema: public; Owner: -
@@ -371,6 +685,16 @@ CREATE FUNCTION public.maintain_open_steps(events jsonb, accepted integer[]) RET
   end $$;
 
 --
+-- Name: next_log_generation(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.next_log_generation() RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+    select greatest((select max(generation) from log_state), (select max(generation) from log_surveys)) + 1
+  $$;
+
+--
 -- Name: open_order_polls(integer); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -384,10 +708,6 @@ CREATE FUNCTION public.open_order_polls(rows_max integer) RETURNS TABLE(tenant_i
       order by o.due_at
       limit rows_max
     $$;
-
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
 
 --
 -- Name: open_steps; Type: TABLE; Schema: public; Owner: -
@@ -538,25 +858,61 @@ PARTITION BY RANGE ("position");
 --
 
 CREATE FUNCTION public.read_log(topics text[], partitions integer[], after bigint[], rows_max integer, bytes_max integer) RETURNS SETOF public.events
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    #variable_conflict use_column
+    begin
+      return query
+        select
+          b.topic, b.partition, b.position, b.event_id, b.tenant_id, b.stream, b.stream_version,
+          b.type, b.schema_version, b.data, b.metadata, b.recorded_at
+        from unnest(topics, partitions, after) as w(topic, partition, after)
+        cross join lateral (
+          select e.*, sum(pg_column_size(e.data) + pg_column_size(e.metadata)) over (order by e.position) as bytes
+          from (
+            select * from events
+            where topic = w.topic and partition = w.partition and position > w.after
+            order by position
+            limit rows_max
+          ) e
+        ) b
+        where b.bytes <= bytes_max or b.position = w.after + 1
+        order by b.topic, b.partition, b.position;
+    end $$;
+
+--
+-- Name: reapply_forget(text, text, text, text, text, timestamp with time zone); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.reapply_forget(tenant text, person text, key text, why text, by_whom text, at timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
-    select
-      b.topic, b.partition, b.position, b.event_id, b.tenant_id, b.stream, b.stream_version,
-      b.type, b.schema_version, b.data, b.metadata, b.recorded_at
-    from unnest(topics, partitions, after) as w(topic, partition, after)
-    cross join lateral (
-      select e.*, sum(pg_column_size(e.data) + pg_column_size(e.metadata)) over (order by e.position) as bytes
+    begin
+      insert into forgotten_keys (tenant_id, person_id, key_id, reason, forgotten_by, forgotten_at, in_log)
+      values (tenant, person, key, why, by_whom, at, false)
+      on conflict do nothing;
+      delete from personal_keys where tenant_id = tenant and key_id = key;
+      return found;
+    end $$;
+
+--
+-- Name: reapply_lost_forgets(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.reapply_lost_forgets() RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+      select count(*) filter (where reapply_forget(
+        tenant_id, data ->> 'personId', data ->> 'keyId', data ->> 'reason', data ->> 'by', (data ->> 'at')::timestamptz
+      ))
       from (
-        select * from events
-        where topic = w.topic and partition = w.partition and position > w.after
-        order by position
-        limit rows_max
-      ) e
-    ) b
-    where b.bytes <= bytes_max or b.position = w.after + 1
-    order by b.topic, b.partition, b.position
-  $$;
+        select tenant_id, envelope -> 'data' as data from lost_events where type = 'PersonForgotten' and envelope is not null
+      ) forgotten
+    $$;
 
 --
 -- Name: register_topics(text[], integer); Type: FUNCTION; Schema: public; Owner: -
@@ -569,6 +925,27 @@ CREATE FUNCTION public.register_topics(names text[], wanted_partitions integer) 
     insert into log_heads (topic, partition)
     select t.topic, p from log_topics t, generate_series(0, t.partitions - 1) p on conflict do nothing;
   $$;
+
+--
+-- Name: require_log_compared(); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.require_log_compared() RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+    declare
+      now_running text := public.log_incarnation();
+    begin
+      if exists (
+        select from public.log_heads h
+        left join public.log_verifications v on v.topic = h.topic and v.partition = h.partition and v.incarnation = now_running
+        left join public.log_surveys s on s.topic = h.topic and s.partition = h.partition and s.incarnation = now_running
+        where v.topic is null and s.topic is null
+      ) then
+        raise sqlstate 'PT001' using message = 'unavailable',
+          detail = 'The relay has not compared the whole log with Kafka since the database started.';
+      end if;
+    end $$;
 
 --
 -- Name: rewrap_personal_key(text, text, text, bytea, text); Type: FUNCTION; Schema: public; Owner: -
@@ -616,12 +993,61 @@ CREATE FUNCTION public.rotate_refresh_token(presented bytea, successor bytea) RE
 --
 
 CREATE FUNCTION public.stream_versions(tenants text[], names text[]) RETURNS TABLE(tenant_id text, stream text, version bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+    #variable_conflict use_column
+    begin
+      return query
+        select s.tenant_id, s.stream, s.version
+        from unnest(tenants, names) as w(tenant_id, stream)
+        join streams s on s.tenant_id = w.tenant_id and s.stream = w.stream;
+    end $$;
+
+--
+-- Name: topic_is_verified(text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.topic_is_verified(name text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+    #variable_conflict use_column
+    declare
+      now_running text := log_incarnation();
+    begin
+      return (
+        select count(*) = (select partitions from log_topics t where t.topic = topic_is_verified.name)
+        from log_verifications v
+        where v.topic = topic_is_verified.name and v.incarnation = now_running
+      );
+    end $$;
+
+--
+-- Name: unended_bookings(text, text, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.unended_bookings(after_tenant text, after_stream text, rows_max integer) RETURNS TABLE(tenant_id text, stream text, is_unended boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'public', 'pg_temp'
     AS $$
-    select s.tenant_id, s.stream, s.version
-    from unnest(tenants, names) as w(tenant_id, stream)
-    join streams s on s.tenant_id = w.tenant_id and s.stream = w.stream
+    select s.tenant_id, s.stream, not exists (
+      select from events e
+      where e.tenant_id = s.tenant_id and e.stream = s.stream
+        and e.type in ('BookingRejected', 'BookingFailed', 'BookingExpired', 'BookingCancelled')
+        and not exists (
+          select from events c
+          where c.tenant_id = s.tenant_id and c.stream = s.stream
+            and c.type = 'OutcomeCorrected' and c.stream_version > e.stream_version
+        )
+    )
+    from (
+      select * from streams
+      where (streams.tenant_id, streams.stream) > (after_tenant, after_stream) and topic = 'bookings.events.v1'
+      order by streams.tenant_id, streams.stream
+      limit rows_max
+    ) s
+    order by s.tenant_id, s.stream
   $$;
 
 --
@@ -701,6 +1127,17 @@ CREATE TABLE public.idempotency_keys (
 );
 
 --
+-- Name: log_generation_starts; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.log_generation_starts (
+    generation integer NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "position" bigint NOT NULL
+);
+
+--
 -- Name: log_heads; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -712,6 +1149,25 @@ CREATE TABLE public.log_heads (
 WITH (fillfactor='10');
 
 --
+-- Name: log_republications; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.log_republications (
+    generation integer NOT NULL,
+    started_by text NOT NULL,
+    reason text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    looked_at_tenant text DEFAULT ''::text NOT NULL,
+    looked_at_stream text DEFAULT ''::text NOT NULL,
+    looked_at bigint DEFAULT 0 NOT NULL,
+    marked bigint DEFAULT 0 NOT NULL,
+    raised_at timestamp with time zone,
+    looked_at_members_tenant text DEFAULT ''::text NOT NULL,
+    looked_at_member text DEFAULT ''::text NOT NULL,
+    marked_members bigint DEFAULT 0 NOT NULL
+);
+
+--
 -- Name: log_state; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -719,6 +1175,19 @@ CREATE TABLE public.log_state (
     only_row boolean DEFAULT true NOT NULL,
     generation integer DEFAULT 1 NOT NULL,
     CONSTRAINT log_state_only_row CHECK (only_row)
+);
+
+--
+-- Name: log_surveys; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.log_surveys (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    generation integer NOT NULL,
+    incarnation text NOT NULL,
+    agreed_position bigint NOT NULL,
+    surveyed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 --
@@ -740,6 +1209,24 @@ CREATE TABLE public.log_verifications (
     partition integer NOT NULL,
     incarnation text NOT NULL,
     verified_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+--
+-- Name: lost_events; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.lost_events (
+    generation integer NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "position" bigint NOT NULL,
+    event_id text NOT NULL,
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    type text NOT NULL,
+    recorded_at timestamp with time zone,
+    envelope jsonb,
+    found_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 --
@@ -768,6 +1255,21 @@ CREATE TABLE public.parked_events (
     envelope jsonb NOT NULL,
     reason text,
     parked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+--
+-- Name: parked_streams; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.parked_streams (
+    consumer text NOT NULL,
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    reason text NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    parked_at timestamp with time zone DEFAULT now() NOT NULL,
+    retry_requested_at timestamp with time zone,
+    claimed_until timestamp with time zone
 );
 
 --
@@ -803,6 +1305,53 @@ CREATE TABLE public.staff_sessions (
     expires_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone
 );
+
+--
+-- Name: stay_months; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.stay_months (
+    tenant_id text NOT NULL,
+    property_id text NOT NULL,
+    month integer NOT NULL,
+    taken integer NOT NULL,
+    twice integer DEFAULT 0 NOT NULL,
+    CONSTRAINT twice_is_taken CHECK (((twice & (~ taken)) = 0))
+)
+WITH (fillfactor='80');
+
+--
+-- Name: stay_properties; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.stay_properties (
+    tenant_id text NOT NULL,
+    property_id text NOT NULL,
+    retired boolean DEFAULT false NOT NULL
+);
+
+--
+-- Name: stay_rules; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.stay_rules (
+    tenant_id text NOT NULL,
+    rule text NOT NULL
+);
+
+--
+-- Name: stream_snapshots; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.stream_snapshots (
+    tenant_id text NOT NULL,
+    stream text NOT NULL,
+    schema integer NOT NULL,
+    version bigint NOT NULL,
+    state jsonb NOT NULL,
+    event_id uuid NOT NULL
+)
+WITH (fillfactor='70');
 
 --
 -- Name: streams; Type: TABLE; Schema: public; Owner: -
@@ -884,11 +1433,25 @@ ALTER TABLE ONLY public.events_000002
     ADD CONSTRAINT events_000002_pkey PRIMARY KEY (topic, partition, "position");
 
 --
+-- Name: forgotten_keys forgotten_keys_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.forgotten_keys
+    ADD CONSTRAINT forgotten_keys_pkey PRIMARY KEY (tenant_id, key_id);
+
+--
 -- Name: idempotency_keys idempotency_keys_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (tenant_id, principal, method, path, key);
+
+--
+-- Name: log_generation_starts log_generation_starts_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.log_generation_starts
+    ADD CONSTRAINT log_generation_starts_pkey PRIMARY KEY (generation, topic, partition);
 
 --
 -- Name: log_heads log_heads_pkey; Type: CONSTRAINT; Schema: public; Owner: -
@@ -898,11 +1461,25 @@ ALTER TABLE ONLY public.log_heads
     ADD CONSTRAINT log_heads_pkey PRIMARY KEY (topic, partition);
 
 --
+-- Name: log_republications log_republications_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.log_republications
+    ADD CONSTRAINT log_republications_pkey PRIMARY KEY (generation);
+
+--
 -- Name: log_state log_state_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
 ALTER TABLE ONLY public.log_state
     ADD CONSTRAINT log_state_pkey PRIMARY KEY (only_row);
+
+--
+-- Name: log_surveys log_surveys_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.log_surveys
+    ADD CONSTRAINT log_surveys_pkey PRIMARY KEY (topic, partition);
 
 --
 -- Name: log_topics log_topics_pkey; Type: CONSTRAINT; Schema: public; Owner: -
@@ -917,6 +1494,13 @@ ALTER TABLE ONLY public.log_topics
 
 ALTER TABLE ONLY public.log_verifications
     ADD CONSTRAINT log_verifications_pkey PRIMARY KEY (topic, partition);
+
+--
+-- Name: lost_events lost_events_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.lost_events
+    ADD CONSTRAINT lost_events_pkey PRIMARY KEY (generation, topic, partition, "position", event_id);
 
 --
 -- Name: offers offers_pkey; Type: CONSTRAINT; Schema: public; Owner: -
@@ -938,6 +1522,13 @@ ALTER TABLE ONLY public.open_steps
 
 ALTER TABLE ONLY public.parked_events
     ADD CONSTRAINT parked_events_pkey PRIMARY KEY (consumer, tenant_id, stream, stream_version);
+
+--
+-- Name: parked_streams parked_streams_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.parked_streams
+    ADD CONSTRAINT parked_streams_pkey PRIMARY KEY (consumer, tenant_id, stream);
 
 --
 -- Name: personal_keys personal_keys_pkey; Type: CONSTRAINT; Schema: public; Owner: -
@@ -973,6 +1564,34 @@ ALTER TABLE ONLY public.staff_accounts
 
 ALTER TABLE ONLY public.staff_sessions
     ADD CONSTRAINT staff_sessions_pkey PRIMARY KEY (session_id);
+
+--
+-- Name: stay_months stay_months_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.stay_months
+    ADD CONSTRAINT stay_months_pkey PRIMARY KEY (tenant_id, property_id, month);
+
+--
+-- Name: stay_properties stay_properties_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.stay_properties
+    ADD CONSTRAINT stay_properties_pkey PRIMARY KEY (tenant_id, property_id);
+
+--
+-- Name: stay_rules stay_rules_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.stay_rules
+    ADD CONSTRAINT stay_rules_pkey PRIMARY KEY (tenant_id);
+
+--
+-- Name: stream_snapshots stream_snapshots_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.stream_snapshots
+    ADD CONSTRAINT stream_snapshots_pkey PRIMARY KEY (tenant_id, stream, schema);
 
 --
 -- Name: streams streams_pkey; Type: CONSTRAINT; Schema: public; Owner: -
@@ -1020,10 +1639,34 @@ CREATE INDEX events_000001_tenant_id_stream_stream_version_idx ON public.events_
 CREATE INDEX events_000002_tenant_id_stream_stream_version_idx ON public.events_000002 USING btree (tenant_id, stream, stream_version);
 
 --
+-- Name: forgotten_keys_by_person; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX forgotten_keys_by_person ON public.forgotten_keys USING btree (tenant_id, person_id, forgotten_at);
+
+--
+-- Name: forgotten_keys_to_record; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX forgotten_keys_to_record ON public.forgotten_keys USING btree (forgotten_at) WHERE (NOT in_log);
+
+--
 -- Name: idempotency_keys_age; Type: INDEX; Schema: public; Owner: -
 --
 
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+
+--
+-- Name: log_republications_one_open; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE UNIQUE INDEX log_republications_one_open ON public.log_republications USING btree ((true)) WHERE (raised_at IS NULL);
+
+--
+-- Name: lost_events_by_stream; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX lost_events_by_stream ON public.lost_events USING btree (tenant_id, stream);
 
 --
 -- Name: offers_expiry; Type: INDEX; Schema: public; Owner: -
@@ -1132,6 +1775,12 @@ ALTER TABLE ONLY public.tenant_secrets
 ALTER TABLE public.events ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: forgotten_keys; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.forgotten_keys ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: idempotency_keys; Type: ROW SECURITY; Schema: public; Owner: -
 --
 
@@ -1156,6 +1805,30 @@ ALTER TABLE public.open_steps ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.personal_keys ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: stay_months; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.stay_months ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: stay_properties; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.stay_properties ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: stay_rules; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.stay_rules ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: stream_snapshots; Type: ROW SECURITY; Schema: public; Owner: -
+--
+
+ALTER TABLE public.stream_snapshots ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: streams; Type: ROW SECURITY; Schema: public; Owner: -
 --
 
@@ -1166,6 +1839,12 @@ ALTER TABLE public.streams ENABLE ROW LEVEL SECURITY;
 --
 
 CREATE POLICY tenant ON public.events TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: forgotten_keys tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.forgotten_keys TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
 
 --
 -- Name: idempotency_keys tenant; Type: POLICY; Schema: public; Owner: -
@@ -1190,6 +1869,30 @@ CREATE POLICY tenant ON public.open_steps TO portolan_command_api USING ((tenant
 --
 
 CREATE POLICY tenant ON public.personal_keys TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: stay_months tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.stay_months TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: stay_properties tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.stay_properties TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: stay_rules tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.stay_rules TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: stream_snapshots tenant; Type: POLICY; Schema: public; Owner: -
+--
+
+CREATE POLICY tenant ON public.stream_snapshots TO portolan_command_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
 
 --
 -- Name: streams tenant; Type: POLICY; Schema: public; Owner: -
@@ -1228,6 +1931,27 @@ ALTER TABLE public.tenants ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA effects TO portolan_command_api;
 
 --
+-- Name: FUNCTION begin_republication(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.begin_republication(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.begin_republication(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION change_nights(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.change_nights(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.change_nights(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION change_staff_password(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.change_staff_password(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.change_staff_password(tenant text, args jsonb) TO portolan_command_api;
+
+--
 -- Name: FUNCTION claim_offer(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
 --
 
@@ -1249,6 +1973,48 @@ REVOKE ALL ON FUNCTION effects.create_staff_account(tenant text, args jsonb) FRO
 GRANT ALL ON FUNCTION effects.create_staff_account(tenant text, args jsonb) TO portolan_command_api;
 
 --
+-- Name: FUNCTION disable_staff_account(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.disable_staff_account(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.disable_staff_account(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION enable_staff_account(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.enable_staff_account(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.enable_staff_account(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION forget_person(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.forget_person(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.forget_person(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION raise_log_generation(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.raise_log_generation(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.raise_log_generation(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION record_forget(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.record_forget(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.record_forget(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION register_property(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.register_property(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.register_property(tenant text, args jsonb) TO portolan_command_api;
+
+--
 -- Name: FUNCTION require_log_verified(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
 --
 
@@ -1256,11 +2022,25 @@ REVOKE ALL ON FUNCTION effects.require_log_verified(tenant text, args jsonb) FRO
 GRANT ALL ON FUNCTION effects.require_log_verified(tenant text, args jsonb) TO portolan_command_api;
 
 --
+-- Name: FUNCTION retire_property(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.retire_property(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.retire_property(tenant text, args jsonb) TO portolan_command_api;
+
+--
 -- Name: FUNCTION store_tenant(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
 --
 
 REVOKE ALL ON FUNCTION effects.store_tenant(tenant text, args jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION effects.store_tenant(tenant text, args jsonb) TO portolan_command_api;
+
+--
+-- Name: FUNCTION use_personal_key(tenant text, args jsonb); Type: ACL; Schema: effects; Owner: -
+--
+
+REVOKE ALL ON FUNCTION effects.use_personal_key(tenant text, args jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION effects.use_personal_key(tenant text, args jsonb) TO portolan_command_api;
 
 --
 -- Name: FUNCTION append_commands(commands jsonb, events jsonb); Type: ACL; Schema: public; Owner: -
@@ -1277,11 +2057,38 @@ REVOKE ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) FR
 GRANT ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) TO portolan_command_api;
 
 --
+-- Name: FUNCTION event_ids(of_topic text, of_partition integer, positions bigint[]); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.event_ids(of_topic text, of_partition integer, positions bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.event_ids(of_topic text, of_partition integer, positions bigint[]) TO portolan_command_api;
+
+--
 -- Name: FUNCTION extend_events(); Type: ACL; Schema: public; Owner: -
 --
 
 REVOKE ALL ON FUNCTION public.extend_events() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.extend_events() TO portolan_command_api;
+
+--
+-- Name: TABLE forgotten_keys; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT ON TABLE public.forgotten_keys TO portolan_command_api;
+
+--
+-- Name: FUNCTION forgets_to_record(rows_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.forgets_to_record(rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.forgets_to_record(rows_max integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION load_streams(tenant text, names text[], after bigint[], schemas integer[], events_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.load_streams(tenant text, names text[], after bigint[], schemas integer[], events_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.load_streams(tenant text, names text[], after bigint[], schemas integer[], events_max integer) TO portolan_command_api;
 
 --
 -- Name: FUNCTION log_incarnation(); Type: ACL; Schema: public; Owner: -
@@ -1295,6 +2102,13 @@ GRANT ALL ON FUNCTION public.log_incarnation() TO portolan_command_api;
 --
 
 REVOKE ALL ON FUNCTION public.maintain_open_steps(events jsonb, accepted integer[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION next_log_generation(); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.next_log_generation() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.next_log_generation() TO portolan_command_api;
 
 --
 -- Name: FUNCTION open_order_polls(rows_max integer); Type: ACL; Schema: public; Owner: -
@@ -1357,11 +2171,31 @@ REVOKE ALL ON FUNCTION public.read_log(topics text[], partitions integer[], afte
 GRANT ALL ON FUNCTION public.read_log(topics text[], partitions integer[], after bigint[], rows_max integer, bytes_max integer) TO portolan_command_api;
 
 --
+-- Name: FUNCTION reapply_forget(tenant text, person text, key text, why text, by_whom text, at timestamp with time zone); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.reapply_forget(tenant text, person text, key text, why text, by_whom text, at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reapply_forget(tenant text, person text, key text, why text, by_whom text, at timestamp with time zone) TO portolan_command_api;
+
+--
+-- Name: FUNCTION reapply_lost_forgets(); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.reapply_lost_forgets() FROM PUBLIC;
+GRANT ALL ON FUNCTION public.reapply_lost_forgets() TO portolan_command_api;
+
+--
 -- Name: FUNCTION register_topics(names text[], wanted_partitions integer); Type: ACL; Schema: public; Owner: -
 --
 
 REVOKE ALL ON FUNCTION public.register_topics(names text[], wanted_partitions integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.register_topics(names text[], wanted_partitions integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION require_log_compared(); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.require_log_compared() FROM PUBLIC;
 
 --
 -- Name: FUNCTION rewrap_personal_key(tenant text, person text, key text, wrapped bytea, kek text); Type: ACL; Schema: public; Owner: -
@@ -1385,10 +2219,30 @@ REVOKE ALL ON FUNCTION public.stream_versions(tenants text[], names text[]) FROM
 GRANT ALL ON FUNCTION public.stream_versions(tenants text[], names text[]) TO portolan_command_api;
 
 --
+-- Name: FUNCTION topic_is_verified(name text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.topic_is_verified(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.topic_is_verified(name text) TO portolan_command_api;
+
+--
+-- Name: FUNCTION unended_bookings(after_tenant text, after_stream text, rows_max integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.unended_bookings(after_tenant text, after_stream text, rows_max integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.unended_bookings(after_tenant text, after_stream text, rows_max integer) TO portolan_command_api;
+
+--
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: public; Owner: -
 --
 
 GRANT SELECT,INSERT ON TABLE public.idempotency_keys TO portolan_command_api;
+
+--
+-- Name: TABLE log_generation_starts; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT ON TABLE public.log_generation_starts TO portolan_command_api;
 
 --
 -- Name: TABLE log_heads; Type: ACL; Schema: public; Owner: -
@@ -1397,10 +2251,22 @@ GRANT SELECT,INSERT ON TABLE public.idempotency_keys TO portolan_command_api;
 GRANT SELECT,INSERT ON TABLE public.log_heads TO portolan_command_api;
 
 --
+-- Name: TABLE log_republications; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,UPDATE ON TABLE public.log_republications TO portolan_command_api;
+
+--
 -- Name: TABLE log_state; Type: ACL; Schema: public; Owner: -
 --
 
 GRANT SELECT ON TABLE public.log_state TO portolan_command_api;
+
+--
+-- Name: TABLE log_surveys; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.log_surveys TO portolan_command_api;
 
 --
 -- Name: TABLE log_topics; Type: ACL; Schema: public; Owner: -
@@ -1415,6 +2281,12 @@ GRANT SELECT,INSERT ON TABLE public.log_topics TO portolan_command_api;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.log_verifications TO portolan_command_api;
 
 --
+-- Name: TABLE lost_events; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.lost_events TO portolan_command_api;
+
+--
 -- Name: TABLE offers; Type: ACL; Schema: public; Owner: -
 --
 
@@ -1425,6 +2297,12 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.offers TO portolan_command_api;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked_events TO portolan_command_api;
+
+--
+-- Name: TABLE parked_streams; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.parked_streams TO portolan_command_api;
 
 --
 -- Name: TABLE refresh_tokens; Type: ACL; Schema: public; Owner: -
@@ -1439,10 +2317,46 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.refresh_tokens TO portolan_command_ap
 GRANT SELECT,INSERT ON TABLE public.staff_accounts TO portolan_command_api;
 
 --
+-- Name: COLUMN staff_accounts.password_hash; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(password_hash) ON TABLE public.staff_accounts TO portolan_command_api;
+
+--
+-- Name: COLUMN staff_accounts.disabled_at; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT UPDATE(disabled_at) ON TABLE public.staff_accounts TO portolan_command_api;
+
+--
 -- Name: TABLE staff_sessions; Type: ACL; Schema: public; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.staff_sessions TO portolan_command_api;
+
+--
+-- Name: TABLE stay_months; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.stay_months TO portolan_command_api;
+
+--
+-- Name: TABLE stay_properties; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.stay_properties TO portolan_command_api;
+
+--
+-- Name: TABLE stay_rules; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE public.stay_rules TO portolan_command_api;
+
+--
+-- Name: TABLE stream_snapshots; Type: ACL; Schema: public; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.stream_snapshots TO portolan_command_api;
 
 --
 -- Name: TABLE streams; Type: ACL; Schema: public; Owner: -
