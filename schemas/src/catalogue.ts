@@ -2,8 +2,10 @@
 import { bookingEvents } from './bookings/messages.ts'
 import type { EventEnvelope } from './envelope.ts'
 import { type EventCatalogue, upcastEvent } from './event-catalogue.ts'
+import { logEvents } from './log/messages.ts'
 import { memberEvents } from './members/messages.ts'
 import { staffEvents } from './staff/messages.ts'
+import { stayEvents } from './stays/messages.ts'
 import { tenantEvents } from './tenants/messages.ts'
 import { type TopicName, topics } from './topics.ts'
 
@@ -11,7 +13,8 @@ export const eventCatalogues: Readonly<Record<TopicName, EventCatalogue>> = {
   [topics.bookings]: bookingEvents,
   [topics.members]: memberEvents,
   [topics.tenants]: tenantEvents,
-  [topics.staff]: staffEvents,
+  [topics.staff]: { ...staffEvents, ...logEvents },
+  [topics.stays]: stayEvents,
 }
 
 /**

@@ -49,6 +49,8 @@ export const stepEvents = {
       attempt: z.int().min(1),
       /** Made in the worker's memory for this one execution; any other execution is refused. */
       executionId: z.uuid(),
+      /** When the claim was granted; absent in older events. */
+      at: instantSchema.optional(),
       /** The worker sends nothing after this instant. */
       callBefore: instantSchema,
       /** Without a report by then the outcome counts as unknown: callBefore + call timeout + 40 s. */
@@ -66,7 +68,14 @@ export const stepEvents = {
       at: instantSchema,
     }),
   ),
-  StepWithdrawn: event(z.object({ step: z.string(), attempt: z.int().min(1) })),
+  StepWithdrawn: event(
+    z.object({
+      step: z.string(),
+      attempt: z.int().min(1),
+      /** Of the request that is taken back; absent in older events. */
+      dueAt: instantSchema.optional(),
+    }),
+  ),
 } as const
 
 /** What a process manager's `next(state)` returns: the full set of steps that are wanted now. */
@@ -80,7 +89,8 @@ export interface WantedStep {
 
 /** A step that is open in a stream's state, kept by `evolveSteps`. */
 export interface OpenStep extends WantedStep {
-  claim: { executionId: string; callBefore: string; lostAt: string } | null
+  /** at: when it was granted; absent for claims recorded before that was kept. */
+  claim: { executionId: string; at?: string; callBefore: string; lostAt: string } | null
 }
 
 /** A step as dispatch and sweep hand it to a worker. */
@@ -122,6 +132,9 @@ export const overdueStepsSchema = z.object({
 export type OverdueSteps = z.infer<typeof overdueStepsSchema>
 export type SweptSteps = OverdueSteps['seen'][number]
 
+/** Answer of `GET /internal/clock`: the database's clock, which every instant above is measured by. */
+export const databaseClockSchema = z.object({ now: instantSchema })
+
 /** Identifies one attempt in the internal protocol between workers and command-api. */
 const attemptRef = {
   tenantId: z.string(),
@@ -141,7 +154,11 @@ const attemptRef = {
 export const startAttemptSchema = z.object({
   ...attemptRef,
   executionId: z.uuid(),
-  callBefore: instantSchema,
+  /**
+   * The worker sends nothing later than this after it asked, by a clock that only it reads: callBefore is the database's instant of the
+   * grant plus this, so that no two clocks are ever compared.
+   */
+  callWithinMs: z.int().min(1).max(300_000),
   /** How long the call may take at most; with callBefore it bounds when an unreported attempt counts as lost. */
   callTimeoutMs: z.int().min(1).max(600_000),
 })

@@ -5,6 +5,7 @@ export const topics = {
   members: 'members.events.v1',
   tenants: 'tenants.events.v1',
   staff: 'staff.events.v1',
+  stays: 'stays.events.v1',
 } as const
 export type TopicName = (typeof topics)[keyof typeof topics]
 
@@ -20,5 +21,9 @@ export type ProjectionName = (typeof projectionNames)[number]
 /** Stream ids. The tenant is a column and part of every key, never only in this string. */
 export const bookingStream = (bookingId: string): string => `booking-${bookingId}`
 export const memberAccountStream = (memberId: string): string => `member-account-${memberId}`
+export const propertyStream = (propertyId: string): string => `property-${propertyId}`
+export const reservationStream = (reservationId: string): string => `reservation-${reservationId}`
 export const tenantStream = (tenantId: string): string => `tenant-${tenantId}`
+/** The log's own stream, of the platform. */
+export const LOG_STREAM = 'log'
 export const staffAccountStream = (accountId: string): string => `staff-account-${accountId}`

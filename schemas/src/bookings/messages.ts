@@ -84,15 +84,20 @@ const failureReasonSchema = z.enum([
   'price-increased',
   'approval-expired',
   'operator-decision',
+  /** The passengers were forgotten: a booking that came back with an older backup. */
+  'passenger-gone',
 ])
 export type FailureReason = z.infer<typeof failureReasonSchema>
 
 const orderRef = { orderId: z.string(), bookingReference: z.string().nullable() }
+/** One per passenger where the supplier issued one; `passengerIndex` counts in the order of BookingRequested. */
+const ticketsSchema = z.array(
+  z.object({ passengerIndex: z.int().min(0), ticketNumber: z.string(), seat: z.string().nullable() }),
+)
 const confirmedV1 = z.object({ ...orderRef, ticketNumbers: z.array(z.string()), at: instantSchema })
 const confirmedV2 = z.object({
   ...orderRef,
-  /** One per passenger where the supplier issued one; `passengerIndex` counts in the order of BookingRequested. */
-  tickets: z.array(z.object({ passengerIndex: z.int().min(0), ticketNumber: z.string(), seat: z.string().nullable() })),
+  tickets: ticketsSchema,
   at: instantSchema,
 })
 
@@ -100,6 +105,25 @@ const inUnknown = {
   step: z.string(),
   attempt: z.int().min(1),
 }
+
+/** What one look at the other side showed. */
+export const sightingSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('balance'), balance: z.int(), readAt: instantSchema }),
+  z.object({ kind: z.literal('no-order') }),
+  /** An order that carries our booking's id. Amounts as the supplier prints them. */
+  z.object({
+    kind: z.literal('order'),
+    ...orderRef,
+    cancelled: z.boolean(),
+    awaitingPayment: z.boolean(),
+    totalAmount: z.string(),
+    totalCurrency: z.string(),
+    tickets: z.int().min(0),
+  }),
+  /** The look failed, or showed nothing that can be read. */
+  z.object({ kind: z.literal('nothing'), code: z.string() }),
+])
+export type Sighting = z.infer<typeof sightingSchema>
 
 export const bookingEvents = {
   BookingRequested: event(
@@ -165,7 +189,29 @@ export const bookingEvents = {
       at: instantSchema,
     }),
   ),
-  OutcomeUnknown: event(z.object({ ...inUnknown, code: z.string(), reconcileUntil: instantSchema, at: instantSchema })),
+  OutcomeUnknown: event(
+    z.object({
+      ...inUnknown,
+      code: z.string(),
+      reconcileUntil: instantSchema,
+      /** Between these two the call was sent, if it was; absent where nothing was claimed, and in older events. */
+      claimedAt: instantSchema.optional(),
+      callBefore: instantSchema.optional(),
+      /** What a balance will be compared with. Absent for orders. */
+      movement: z
+        .object({
+          kind: z.enum(['deduction', 'refund']),
+          amount: z.int().positive(),
+          currency: z.string(),
+          balanceBefore: z.int().nullable(),
+          readAt: instantSchema.nullable(),
+        })
+        .optional(),
+      at: instantSchema,
+    }),
+  ),
+  /** A look at the other side showed something else than the look before it. `look` is its number. */
+  OutcomeRead: event(z.object({ ...inUnknown, look: z.int().min(1), saw: sightingSchema, at: instantSchema })),
   OutcomeEstablished: event(
     z.object({
       ...inUnknown,
@@ -175,13 +221,72 @@ export const bookingEvents = {
     }),
   ),
   /** Machines cannot go on: the booking waits in the operators' queue for a decision about `step`. */
-  OperatorNeeded: event(z.object({ ...inUnknown, why: z.string(), decideBy: instantSchema, at: instantSchema })),
+  OperatorNeeded: event(
+    z.object({
+      ...inUnknown,
+      why: z.string(),
+      /** How often machines looked; absent where they had nothing to look at. */
+      looks: z.int().min(1).optional(),
+      decideBy: instantSchema,
+      at: instantSchema,
+    }),
+  ),
   OperatorDecided: event(
     z.object({
       ...inUnknown,
       decision: z.enum(['happened', 'did-not-happen', 'retry', 'owe']),
       by: z.string(),
       reason: z.string().max(500),
+      at: instantSchema,
+    }),
+  ),
+  /**
+   * What was concluded about an attempt turned out to be wrong. What follows from that in the ledger stands in the member's account;
+   * a booking that had ended goes on being undone where something is left to undo.
+   */
+  OutcomeCorrected: event(
+    z.object({
+      ...inUnknown,
+      happened: z.boolean(),
+      by: z.string(),
+      reason: z.string().max(500),
+      /** Of the partner, for a movement that did happen. */
+      transactionId: z.string().nullable(),
+      /** For an order that does exist. */
+      order: z.object({ ...orderRef, tickets: ticketsSchema }).nullable(),
+      /** How the amount stands given back after the correction. */
+      givenBack: z.enum(['refunded', 'owed']).nullable(),
+      /** Whether something had been given back outside before: `owed` then stands also where a refund turns out not to have been made. */
+      settledOutside: z.boolean(),
+      at: instantSchema,
+    }),
+  ),
+  /**
+   * The holder of an attempt's claim reported, after the question had been closed, that it did happen, or made another order. Changes no
+   * fact: it waits in the operators' queue until the conclusion is corrected or upheld.
+   */
+  OutcomeDisputed: event(
+    z.object({
+      ...inUnknown,
+      /** What the report named, where it was about an order. */
+      order: z.object({ ...orderRef, tickets: ticketsSchema }).nullable(),
+      /** Likewise of the partner, about a movement. */
+      transactionId: z.string().nullable(),
+      decideBy: instantSchema,
+      at: instantSchema,
+    }),
+  ),
+  /**
+   * What had been concluded about an attempt stands, although it was disputed or now that more is known of it; `reason` says what became of
+   * what was reported.
+   */
+  OutcomeUpheld: event(
+    z.object({
+      ...inUnknown,
+      by: z.string(),
+      reason: z.string().max(500),
+      /** Of the partner, for a deduction of which only the balance had told: with it the amount can be refunded by a call. */
+      transactionId: z.string().optional(),
       at: instantSchema,
     }),
   ),
@@ -218,6 +323,20 @@ export const bookingEvents = {
   BookingCancelled: event(
     z.object({ refund: z.enum(['processed', 'pending', 'not_requested', 'not_applicable']), at: instantSchema }),
   ),
+  /**
+   * The store was restored to an earlier point, and this booking may have gone on in the time that was lost. No step in doubt is
+   * done before a look-up or a person says that it had not been done.
+   */
+  BookingHistoryLost: event(
+    z.object({
+      /** The generation of the log that begins with this mark. */
+      generation: z.int().min(2),
+      /** Events of this booking that Kafka held and the store did not know. */
+      lostEvents: z.int().min(0),
+      doubted: z.array(z.string()),
+      at: instantSchema,
+    }),
+  ),
   /** A supplier's webhook said that something changed: the poll is due now instead of later. */
   StepHastened: event(z.object({ step: z.string(), at: instantSchema })),
   ...stepEvents,
@@ -241,4 +360,3 @@ export const bookingSteps = {
   'hold-expiry': { claimed: false },
   'operator-decision': { claimed: false },
 } as const
-export type BookingStep = keyof typeof bookingSteps

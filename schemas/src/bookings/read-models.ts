@@ -1,7 +1,7 @@
 /** Rows of the read models of bookings: projections write them, query-api reads them, nobody else sees them. */
 import type { Flight } from '../flights/offers.ts'
-import type { BookingPrice, FailureReason } from './messages.ts'
-import type { BookingStatus } from './views.ts'
+import type { BookingPrice, FailureReason, Sighting } from './messages.ts'
+import type { BookingStatus } from './statuses.ts'
 
 /** The call that machines or a person have to clear up. Instants are UTC. */
 export interface BookingTrouble {
@@ -13,6 +13,32 @@ export interface BookingTrouble {
   until: string
 }
 
+/** What is known about the call in question, for whoever has to decide. */
+export interface TroubleEvidence {
+  step: string
+  attempt: number
+  /** Between these two the call was sent, if it was. */
+  claimedAt: string | null
+  callBefore: string | null
+  /** What a balance is compared with; null for orders. */
+  movement: {
+    kind: 'deduction' | 'refund'
+    amount: number
+    currency: string
+    balanceBefore: number | null
+    readAt: string | null
+  } | null
+  /** How often machines had looked when they gave up; null before. */
+  looks: number | null
+  /** What the looks showed, whenever it changed; the latest ones. */
+  seen: { look: number; at: string; saw: Sighting }[]
+}
+
+/** A conclusion that the caller of the attempt contradicted, and the ids that it named. */
+export interface Dispute extends BookingTrouble {
+  reported: { orderId: string | null; bookingReference: string | null; transactionId: string | null }
+}
+
 /** What the status of a booking is derived from. */
 export interface BookingProgress {
   phase: 'processing' | 'pending_approval' | 'undoing' | 'confirmed' | 'rejected' | 'failed' | 'expired' | 'cancelled'
@@ -21,6 +47,10 @@ export interface BookingProgress {
   isSupplierAwaited: boolean
   unknown: BookingTrouble | null
   operator: BookingTrouble | null
+  /** Absent while nothing is known about an open question. */
+  evidence?: TroubleEvidence
+  /** Never empty, absent where there is none: the operators' queue looks for the key. Changes no status. */
+  disputed?: Dispute[]
   approval: { reason: string; expiresAt: string; decidedBy: string | null; decidedAt: string | null } | null
 }
 
@@ -41,7 +71,8 @@ export interface BookingDetails {
   tickets: { passengerIndex: number; ticketNumber: string; seat: string | null }[]
   /** The supplier's order. */
   order: { orderId: string; bookingReference: string | null } | null
-  deducted: { amount: number; currency: string } | null
+  /** The price, once; `times` where it was deducted more often than that. */
+  deducted: { amount: number; currency: string; times?: number } | null
   refund: {
     status: 'processed' | 'pending' | 'not_requested' | 'not_applicable'
     amount: number

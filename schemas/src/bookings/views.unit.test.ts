@@ -1,8 +1,6 @@
 import { expect } from 'chai'
 import type { z } from 'zod'
-import { problemCodes } from '../errors.ts'
 import * as examples from '../openapi/examples.ts'
-import { opsBookingStatusSchema } from '../ops/views.ts'
 import * as views from './views.ts'
 
 /** Fields that the schema refuses in `input`, in its order; empty when it fits. */
@@ -125,144 +123,15 @@ describe('a list query', () => {
       expect(refusedFields(views.listBookingsQuerySchema, query)).to.deep.equal([field]))
 })
 
-describe('the status a client reads', () => {
-  it('is pending while machines or operators work, with the reason beside it', () => {
-    for (const status of ['awaiting_supplier', 'outcome_unknown', 'cancelling', 'compensating'] as const)
-      expect(views.wireStatus(status)).to.deep.equal({ status: 'pending', status_detail: status })
-    expect(views.wireStatus('processing')).to.deep.equal({ status: 'pending' })
-  })
-
-  it('is the status itself otherwise', () => {
-    for (const status of ['pending_approval', 'confirmed', 'failed', 'rejected', 'expired', 'cancelled'] as const)
-      expect(views.wireStatus(status)).to.deep.equal({ status })
-  })
-
-  it('as filter: pending means every pending state', () => {
-    expect(views.statusesListed('pending')).to.have.members([
-      'processing',
-      'pending_approval',
-      'awaiting_supplier',
-      'outcome_unknown',
-      'cancelling',
-      'compensating',
-    ])
-    expect(views.statusesListed('pending_approval')).to.deep.equal(['pending_approval'])
-    expect(views.statusesListed('failed')).to.deep.equal(['failed'])
-  })
-
-  it('as filter: without one, failed, rejected and expired are left out', () => {
-    const listed = views.statusesListed(undefined)
-    expect(listed).to.include.members(['processing', 'pending_approval', 'confirmed', 'cancelled'])
-    expect(listed).to.not.include.oneOf(['failed', 'rejected', 'expired'])
-  })
-
-  it('has the same internal statuses for operators', () => {
-    expect(opsBookingStatusSchema.options).to.deep.equal(views.bookingStatusSchema.options)
-  })
-})
-
-describe('a loyalty error', () => {
-  const instance = '/api/v1/bookings'
-  const prefix = 'https://api.loyalty-middleware.com/errors/'
-
-  it('is wrapped by default', () => {
-    const { status, contentType, body } = views.loyaltyProblem('booking-not-found', 'gone', {}, instance)
-    expect([status, contentType]).to.deep.equal([404, 'application/json'])
-    expect(body).to.deep.equal({
-      error: { type: `${prefix}not-found`, title: 'Booking Not Found', status: 404, detail: 'gone', instance },
-    })
-    expect(views.loyaltyErrorSchema.parse(body)).to.deep.equal(body)
-  })
-
-  it('is bare for a client that accepts problem documents', () => {
-    const accept = 'text/html, Application/Problem+JSON;q=0.9'
-    const answer = views.loyaltyProblem('conflict', 'no', { booking_id: 'bkg_1' }, instance, accept)
-    expect(answer.contentType).to.equal('application/problem+json')
-    expect(answer.body).to.include({ type: `${prefix}conflict`, status: 409, booking_id: 'bkg_1' })
-  })
-
-  it('has the documented sentence where the contract fixes one', () => {
-    const details = (['unauthorized', 'rate-limit', 'internal-error'] as const).map(
-      (code) => views.loyaltyErrors[code].detail,
-    )
-    expect(details).to.deep.equal([
-      'Invalid or expired authentication credentials',
-      'Rate limit exceeded. Please try again later.',
-      'An unexpected error occurred while processing your request',
-    ])
-    const answer = views.loyaltyProblem('internal-error', 'select failed at 10.0.0.3', {}, instance)
-    expect(JSON.stringify(answer.body)).to.not.include('10.0.0.3')
-  })
-
-  it('cannot have its standard members replaced', () => {
-    const members = { status: 200, type: 'x', title: 'x', instance: '/' }
-    const { body } = views.loyaltyProblem('not-cancellable', 'late', members, instance, 'application/problem+json')
-    expect(body).to.deep.equal({
-      type: `${prefix}not-cancellable`,
-      title: 'Not Cancellable',
-      status: 409,
-      detail: 'late',
-      instance,
-    })
-  })
-
-  it('is the contract’s for every code of the catalogue', () => {
-    const table = Object.entries(views.loyaltyErrors).map(
-      ([code, { status, suffix }]) => [code, `${status} ${suffix}`] as const,
-    )
-    expect(Object.fromEntries(table)).to.deep.equal({
-      'validation-error': '400 validation-error',
-      'invalid-cabin-class': '400 invalid-cabin-class',
-      unauthorized: '401 unauthorized',
-      forbidden: '403 forbidden',
-      'insufficient-balance': '403 insufficient-balance',
-      'not-found': '404 not-found',
-      'booking-not-found': '404 not-found',
-      'flight-not-found': '404 not-found',
-      'member-not-found': '404 not-found',
-      'method-not-allowed': '405 method-not-allowed',
-      conflict: '409 conflict',
-      'offer-already-booked': '409 conflict',
-      'offer-no-longer-available': '409 conflict',
-      'not-pending-approval': '409 conflict',
-      'no-decision-needed': '409 conflict',
-      'idempotency-busy': '409 conflict',
-      'not-cancellable': '409 not-cancellable',
-      'payload-too-large': '413 payload-too-large',
-      'idempotency-mismatch': '422 idempotency-mismatch',
-      'rate-limit': '429 rate-limit',
-      'internal-error': '500 internal-error',
-      'partner-unavailable': '502 partner-unavailable',
-      'version-conflict': '503 unavailable',
-      'read-model-behind': '503 unavailable',
-      unavailable: '503 unavailable',
-      'partner-timeout': '504 partner-timeout',
-    })
-    expect(Object.keys(views.loyaltyErrors)).to.have.members(Object.keys(problemCodes))
-  })
-
+describe('a refusal', () => {
   it('names the balance that is missing', () => {
     const rejection = views.insufficientBalance({ required: 35000, available: 20000, currency: 'stars' })
-    const { status, body } = views.loyaltyProblem(rejection.code, rejection.detail, rejection.members, instance)
-    expect(status).to.equal(403)
-    expect(body).to.have.nested.property(
-      'error.detail',
-      'Member has an insufficient balance. Required: 35000, Available: 20000',
-    )
-    expect(body).to.have.deep.nested.property('error.balance', { required: 35000, available: 20000, currency: 'stars' })
+    expect(rejection.code).to.equal('insufficient-balance')
+    expect(rejection.detail).to.equal('Member has an insufficient balance. Required: 35000, Available: 20000')
+    expect(rejection.members).to.deep.equal({ balance: { required: 35000, available: 20000, currency: 'stars' } })
   })
 
   it('names the booking that was not found', () => {
     expect(views.bookingNotFound('bkg_1').detail).to.equal("Booking with ID 'bkg_1' not found")
-  })
-
-  it('carries a trace id when it is a fault and a challenge when it is a 401', () => {
-    const problem = { detail: 'x', members: {}, instance, correlationId: 'c-1' }
-    const request = { get: () => undefined }
-    const fault = views.serializeLoyaltyProblem({ ...problem, code: 'internal-error' }, request)
-    expect(fault.body).to.have.nested.property('error.trace_id', 'c-1')
-    const refused = views.serializeLoyaltyProblem({ ...problem, code: 'unauthorized' }, request)
-    expect(refused.headers).to.have.property('WWW-Authenticate')
-    expect(fault.headers).to.deep.equal({})
   })
 })

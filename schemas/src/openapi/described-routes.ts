@@ -2,10 +2,12 @@
 import { loyaltyRoutes } from './loyalty-routes.ts'
 import type { DescribedRoute } from './operation.ts'
 import { operatorRoutes } from './operator-routes.ts'
+import { staffRoutes } from './staff-routes.ts'
+import { staysRoutes } from './stays-routes.ts'
 
 /** All described routes, in the order of the document. */
 export function describedRoutes(): DescribedRoute[] {
-  return [...loyaltyRoutes, ...operatorRoutes]
+  return [...loyaltyRoutes, ...staysRoutes, ...staffRoutes, ...operatorRoutes]
 }
 
 /** `POST /api/v1/bookings/{}/cancel`: the same for OpenAPI's and Express's way of writing a path, whatever parameters are called. */

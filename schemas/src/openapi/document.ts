@@ -14,7 +14,7 @@ export function openApiDocument(): ReturnType<typeof createDocument> {
         title: 'Portolan',
         version: '1.0.0',
         description:
-          'Flights searched, booked and cancelled with loyalty currency, and what operators need. Errors of the loyalty API come ' +
+          'Flights searched, booked and cancelled with loyalty currency, stays, and what operators need. Errors of the loyalty API come ' +
           'wrapped in `error` unless the client accepts `application/problem+json`.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
@@ -22,6 +22,7 @@ export function openApiDocument(): ReturnType<typeof createDocument> {
       tags: [
         { name: 'Flights' },
         { name: 'Bookings' },
+        { name: 'Stays', description: 'Properties and reservations; a night is sold once' },
         { name: 'Health' },
         { name: 'Staff', description: 'Signing in' },
         { name: 'Operations', description: 'Audited commands and lists of operators' },
@@ -31,6 +32,7 @@ export function openApiDocument(): ReturnType<typeof createDocument> {
       components: {
         securitySchemes: {
           coffeechainKey: { type: 'apiKey', in: 'header', name: 'X-CC-API-Key' },
+          guestToken: { type: 'http', scheme: 'bearer', description: 'Any UUID; it stands for whoever sends it' },
           staffToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
           duffelSignature: { type: 'apiKey', in: 'header', name: 'X-Duffel-Signature' },
         },

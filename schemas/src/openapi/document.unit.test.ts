@@ -7,6 +7,12 @@ import { openApiDocument } from './document.ts'
 // As clients get it: createDocument leaves members with the value undefined.
 const document = JSON.parse(JSON.stringify(openApiDocument()))
 
+interface Operation {
+  operationId: string
+  parameters?: { name: string }[]
+  responses: { '200': { headers?: object } }
+}
+
 describe('the OpenAPI document', () => {
   it('is valid by the OpenAPI 3.1 schema and all its references resolve', async () => {
     const validator = new Validator()
@@ -50,6 +56,14 @@ describe('the OpenAPI document', () => {
       'Location',
     ])
     expect(Object.keys(responses['429'].headers)).to.include('Retry-After')
+  })
+
+  it('says of every answer that is made of read models that it tells how fresh they are', () => {
+    const tells = (response: { headers?: object }) => 'X-Read-Model-Age' in (response.headers ?? {})
+    const waits = (parameter: { name: string }) => parameter.name === 'Consistency-Token'
+    for (const { get } of Object.values<{ get?: Operation }>(document.paths)) {
+      if (get) expect(tells(get.responses['200']), get.operationId).to.equal((get.parameters ?? []).some(waits))
+    }
   })
 })
 

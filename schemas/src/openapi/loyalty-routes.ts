@@ -18,6 +18,7 @@ import {
   consistencyHeader,
   correlationHeader,
   type DescribedRoute,
+  freshnessHeaders,
   jsonResponse,
   loyaltyErrorResponses,
   waitHeaders,
@@ -131,7 +132,11 @@ export const loyaltyRoutes: readonly DescribedRoute[] = [
       security,
       requestParams: { header: z.object({ ...tenantHeaders, ...consistencyHeader }), query: listBookingsQuerySchema },
       responses: {
-        '200': jsonResponse('One page', bookingListSchema, { example: examples.bookingListExample, limited: true }),
+        '200': jsonResponse('One page', bookingListSchema, {
+          example: examples.bookingListExample,
+          headers: freshnessHeaders,
+          limited: true,
+        }),
         ...loyaltyErrorResponses('/api/v1/bookings', [...always, 'read-model-behind']),
       },
     },
@@ -149,6 +154,7 @@ export const loyaltyRoutes: readonly DescribedRoute[] = [
       responses: {
         '200': jsonResponse('The booking', bookingDetailSchema, {
           example: examples.bookingDetailExample,
+          headers: freshnessHeaders,
           limited: true,
         }),
         ...loyaltyErrorResponses('/api/v1/bookings/bkg_xyz789', [...always, 'booking-not-found', 'read-model-behind']),

@@ -1,14 +1,14 @@
 /** What one described route consists of, and the parts that routes share: headers and error responses. */
 import { z } from 'zod'
 import type { ZodOpenApiOperationObject, ZodOpenApiResponseObject } from 'zod-openapi'
+import { type ProblemCode, problemCodes } from '../errors.ts'
 import {
   loyaltyErrorSchema,
   loyaltyErrors,
   loyaltyProblem,
   loyaltyProblemSchema,
   rateLimitHeadersSchema,
-} from '../bookings/views.ts'
-import { type ProblemCode, problemCodes } from '../errors.ts'
+} from '../loyalty-errors.ts'
 
 export interface DescribedRoute {
   method: 'get' | 'post'
@@ -51,6 +51,19 @@ export const consistencyHeader = {
   }),
 }
 
+/** On every answer that is made of read models. */
+export const freshnessHeaders = {
+  'X-Read-Model-Age': z.string().optional().meta({
+    description: 'Seconds since the read models of this answer were last known to hold everything that had happened',
+    example: '0.042',
+  }),
+  'X-Read-Model-Events': z.string().optional().meta({
+    description:
+      'How many events these read models reflect: of two answers of one list, the larger number is the later one',
+    example: '1042',
+  }),
+}
+
 const answerHeaders = {
   'X-Correlation-Id': z.string(),
   'Consistency-Token': z.string().optional().meta({
@@ -83,6 +96,10 @@ export function jsonResponse(
   }
 }
 
+export function jsonBody(schema: z.ZodType, required = true) {
+  return { required, content: { 'application/json': { schema } } }
+}
+
 const retryHeader = { 'Retry-After': z.string().meta({ description: 'Seconds' }) }
 const statusHeaders: Readonly<Record<number, z.core.$ZodShape>> = {
   401: { 'WWW-Authenticate': z.string() },
@@ -102,10 +119,13 @@ const sentences: Readonly<Record<ProblemCode, string>> = {
   'flight-not-found': "Flight with ID 'flt_abc123' not found",
   'member-not-found': "Member with ID 'CC1234567' not found",
   conflict: 'The request does not fit the current state',
+  'unknown-property': 'There is no such property',
+  'not-available': 'Taken for these dates',
   'offer-already-booked': 'This flight is already booked by this member',
   'offer-no-longer-available': 'This flight is no longer available at this price',
   'not-cancellable': 'The booking cannot be cancelled any more',
   'not-pending-approval': 'The booking does not wait for an approval',
+  'not-forgettable': 'Bookings of this member are still being worked on',
   'no-decision-needed': 'The booking does not wait for a decision',
   'idempotency-mismatch': 'The idempotency key was used with another request',
   'idempotency-busy': 'A request with this idempotency key is still being accepted',
@@ -126,6 +146,7 @@ const exampleMembers: Readonly<Partial<Record<ProblemCode, Record<string, unknow
     balance: { required: 35000, available: 20000, currency: 'stars' },
     booking_id: 'bkg_xyz789',
   },
+  'not-forgettable': { bookingIds: ['bkg_xyz789'] },
   'rate-limit': { retry_after: 37 },
   'read-model-behind': { retry_after: 1 },
   unavailable: { retry_after: 1 },

@@ -3,23 +3,10 @@
  * errors are bare problem documents. A booking is named by tenant and id, as everywhere.
  */
 import { z } from 'zod'
+import { bookingStatusSchema } from '../bookings/statuses.ts'
 import { dateSchema, instantSchema, queriedDateSchema } from '../envelope.ts'
+import { forgetReasonSchema, forgetReferenceSchema } from '../members/messages.ts'
 import { printable } from '../text.ts'
-
-/** As `BookingStatus` of bookings; repeated here because verticals do not share views. A test compares them. */
-export const opsBookingStatusSchema = z.enum([
-  'processing',
-  'pending_approval',
-  'awaiting_supplier',
-  'outcome_unknown',
-  'confirmed',
-  'cancelling',
-  'compensating',
-  'failed',
-  'rejected',
-  'expired',
-  'cancelled',
-])
 
 const reasonSchema = z
   .string()
@@ -27,7 +14,7 @@ const reasonSchema = z
   .min(1)
   .max(500)
   .regex(...printable)
-  .meta({ description: 'Kept in the audit trail' })
+  .meta({ description: 'Kept in the audit trail, in clear: it should name nobody' })
 /** An id as the other side's records show it. */
 const foreignIdSchema = z.string().regex(/^[\x21-\x7e]{1,100}$/, 'Must be 1 to 100 printable ASCII characters')
 
@@ -43,7 +30,30 @@ export const opsBookingParamsSchema = z.object({
 export const approveRequestSchema = z.strictObject({}).prefault({}).meta({ id: 'ApproveBooking' })
 
 export const rejectRequestSchema = z.strictObject({ reason: reasonSchema }).meta({ id: 'RejectBooking' })
-export type RejectRequest = z.infer<typeof rejectRequestSchema>
+
+/** What the other side's records say, where an operator found it. */
+const otherSidesIds = {
+  transactionId: foreignIdSchema.optional(),
+  orderId: foreignIdSchema.optional(),
+  bookingReference: z
+    .string()
+    .regex(/^[A-Za-z0-9]{1,20}$/, 'Must be 1 to 20 letters or digits')
+    .optional(),
+  tickets: z
+    .array(
+      z.strictObject({
+        passengerIndex: z.int().min(0).max(8),
+        ticketNumber: z.string().regex(/^\d{13}$/, 'Must be 13 digits'),
+        seat: z
+          .string()
+          .regex(/^[A-Za-z0-9]{1,5}$/, 'Must be 1 to 5 letters or digits')
+          .nullable()
+          .default(null),
+      }),
+    )
+    .max(9)
+    .optional(),
+}
 
 /**
  * An operator's decision about the call whose outcome nobody knows.
@@ -58,43 +68,97 @@ export const decideOutcomeRequestSchema = z
     reason: reasonSchema,
     step: z.string().min(1).max(50).optional().meta({ example: 'deduct' }),
     attempt: z.int().min(1).optional(),
-    transactionId: foreignIdSchema.optional(),
-    orderId: foreignIdSchema.optional(),
-    bookingReference: z
-      .string()
-      .regex(/^[A-Za-z0-9]{1,20}$/, 'Must be 1 to 20 letters or digits')
-      .optional(),
-    tickets: z
-      .array(
-        z.strictObject({
-          passengerIndex: z.int().min(0).max(8),
-          ticketNumber: z.string().regex(/^\d{13}$/, 'Must be 13 digits'),
-          seat: z
-            .string()
-            .regex(/^[A-Za-z0-9]{1,5}$/, 'Must be 1 to 5 letters or digits')
-            .nullable()
-            .default(null),
-        }),
-      )
-      .max(9)
-      .optional(),
+    ...otherSidesIds,
   })
   .refine(({ step, attempt }) => (step === undefined) === (attempt === undefined), {
     path: ['attempt'],
     message: 'step and attempt belong together',
   })
   .meta({ id: 'DecideOutcome' })
-export type DecideOutcomeRequest = z.output<typeof decideOutcomeRequestSchema>
+
+/** In whole units, as it was seen in the ledger: it may have changed meanwhile, and then nothing is settled. */
+const seenAmountSchema = z
+  .int()
+  .positive()
+  .meta({ description: 'The amount that stands open, as it was seen', example: 35_000 })
 
 /** The owed amount was given back outside; `reason` says how. */
-export const settleRefundRequestSchema = z.strictObject({ reason: reasonSchema }).meta({ id: 'SettleRefund' })
-export type SettleRefundRequest = z.infer<typeof settleRefundRequestSchema>
+export const settleRefundRequestSchema = z
+  .strictObject({ amount: seenAmountSchema, reason: reasonSchema })
+  .meta({ id: 'SettleRefund' })
+
+/**
+ * What was concluded about an attempt, by a decision or by machines, was wrong. happened: what is now known; the ids as for a decision.
+ * What stands already changes nothing, and answers a report that disputes it.
+ * The ledger gets compensating entries; what is to be given back is refunded or owed, what the member has too much is to be recovered.
+ */
+export const correctOutcomeRequestSchema = z
+  .strictObject({
+    step: z.string().min(1).max(50).meta({ example: 'deduct' }),
+    attempt: z.int().min(1),
+    happened: z.boolean(),
+    reason: reasonSchema,
+    ...otherSidesIds,
+  })
+  .meta({ id: 'CorrectOutcome' })
+
+/** What a member had without paying came in outside, or the programme bears it; `reason` says how or why. */
+export const settleRecoveryRequestSchema = z
+  .strictObject({ how: z.enum(['recovered', 'waived']), amount: seenAmountSchema, reason: reasonSchema })
+  .meta({ id: 'SettleRecovery' })
 
 /** 200 of every operator command: where the booking stands after it. */
 export const opsCommandAnswerSchema = z
-  .object({ tenantId: z.string(), bookingId: z.string(), status: opsBookingStatusSchema })
+  .object({ tenantId: z.string(), bookingId: z.string(), status: bookingStatusSchema })
   .meta({ id: 'OpsCommandAnswer' })
 export type OpsCommandAnswer = z.infer<typeof opsCommandAnswerSchema>
+
+// --- Persons ---
+
+export const opsMemberParamsSchema = z.object({
+  tenantId: z.string().regex(/^[a-z0-9-]{2,40}$/),
+  memberId: z.string().min(1).max(50),
+})
+export type OpsMember = z.output<typeof opsMemberParamsSchema>
+
+/** Kept for ever with the member's id, so there is no free text: a reason from the list, and the number of the request. */
+export const forgetRequestSchema = z
+  .strictObject({
+    reason: forgetReasonSchema,
+    reference: forgetReferenceSchema.optional().meta({ example: 'DSR-2041' }),
+  })
+  .meta({ id: 'ForgetMember' })
+export type ForgetRequest = z.output<typeof forgetRequestSchema>
+
+/** 200: everything personal that was sealed up to `forgottenAt` is blank. A repetition names the instant of then. */
+export const forgottenSchema = z
+  .object({ tenantId: z.string(), memberId: z.string(), forgottenAt: instantSchema })
+  .meta({ id: 'MemberForgotten' })
+export type Forgotten = z.infer<typeof forgottenSchema>
+
+// --- The log ---
+
+/**
+ * A piece of a republication, and the start of one where none is under way. `generation`: the one that is to begin, as the answer or
+ * `npm run ops -- log` names it, so that a repetition cannot begin yet another one.
+ */
+export const republishRequestSchema = z
+  .strictObject({ generation: z.int().min(2).meta({ example: 2 }), reason: reasonSchema })
+  .meta({ id: 'RepublishLog' })
+export type RepublishRequest = z.output<typeof republishRequestSchema>
+
+/** 200: how far it is. Ask again until it has begun; what remains is the relay's. */
+export const republicationSchema = z
+  .object({
+    generation: z.int(),
+    /** marking: bookings that may have gone on in a lost time are being marked. begun: the relay sends the log anew. */
+    phase: z.enum(['marking', 'begun']),
+    lookedAt: z.int().meta({ description: 'Bookings looked at so far' }),
+    marked: z.int().meta({ description: 'Bookings marked so far: none of their steps in doubt is done again unasked' }),
+    lostEvents: z.int().meta({ description: 'Events that Kafka holds and the store does not know' }),
+  })
+  .meta({ id: 'Republication' })
+export type Republication = z.infer<typeof republicationSchema>
 
 // --- Lists ---
 
@@ -120,17 +184,16 @@ export const opsQueueQuerySchema = z.strictObject(pageShape)
 /** Query of `/ops/bookings`. Creation days are inclusive, UTC. */
 export const opsBookingsQuerySchema = z.strictObject({
   ...pageShape,
-  status: opsBookingStatusSchema.optional(),
+  status: bookingStatusSchema.optional(),
   createdFromDate: queriedDateSchema.optional(),
   createdToDate: queriedDateSchema.optional(),
 })
-export type OpsBookingsQuery = z.output<typeof opsBookingsQuerySchema>
 
 const bookingRowShape = {
   tenantId: z.string(),
   bookingId: z.string(),
   memberId: z.string(),
-  status: opsBookingStatusSchema,
+  status: bookingStatusSchema,
   flightNumber: z.string(),
   route: z.string(),
   departureDate: dateSchema,
@@ -158,6 +221,45 @@ export const pendingApprovalListSchema = z
   .meta({ id: 'PendingApprovalList' })
 export type PendingApprovalList = z.infer<typeof pendingApprovalListSchema>
 
+/** What is known about the call in question, and what looking at the other side showed. */
+const evidenceSchema = z.object({
+  claimedAt: instantSchema.nullable().meta({ description: 'The call was sent between this instant …' }),
+  callBefore: instantSchema.nullable().meta({ description: '… and this one, if it was sent' }),
+  movement: z
+    .object({
+      kind: z.enum(['deduction', 'refund']),
+      amount: z.int(),
+      currency: z.string(),
+      balanceBefore: z.int().nullable(),
+      readAt: instantSchema.nullable(),
+      balanceIfItHappened: z.int().nullable(),
+    })
+    .nullable()
+    .meta({ description: 'Null for orders' }),
+  looks: z.int().nullable().meta({ description: 'How often machines had looked when they gave up' }),
+  seen: z
+    .array(
+      z.object({
+        look: z.int(),
+        at: instantSchema,
+        balance: z.int().nullable(),
+        order: z
+          .object({
+            orderId: z.string(),
+            bookingReference: z.string().nullable(),
+            cancelled: z.boolean(),
+            awaitingPayment: z.boolean(),
+            totalAmount: z.string(),
+            totalCurrency: z.string(),
+            tickets: z.int(),
+          })
+          .nullable(),
+        note: z.string().nullable().meta({ description: '`no-order`, or why the look failed' }),
+      }),
+    )
+    .meta({ description: 'Whenever it showed something else, the latest last' }),
+})
+
 const troubleSchema = z.object({
   step: z.string().meta({ description: 'The call whose outcome is unknown', example: 'deduct' }),
   attempt: z.int().min(1),
@@ -168,9 +270,22 @@ const troubleSchema = z.object({
   needsDecision: z.boolean(),
   /** Until when machines reconcile, or by when an operator should have decided. */
   until: instantSchema,
+  explanation: z.string().meta({ description: 'Why machines cannot conclude it, or what they wait for' }),
+  reported: z
+    .object({
+      orderId: z.string().nullable(),
+      bookingReference: z.string().nullable(),
+      transactionId: z.string().nullable(),
+    })
+    .nullable()
+    .meta({
+      description:
+        'What a report named that contradicts the conclusion (`reported-late`): `correct-outcome` answers it',
+    }),
+  evidence: evidenceSchema.nullable().meta({ description: 'Null where there is none' }),
 })
 
-/** Oldest first; those that need a decision and those still being reconciled. */
+/** Oldest first; those that need a decision, those still being reconciled, and conclusions that their caller disputed. */
 export const unknownOutcomeListSchema = z
   .object({
     outcomes: z.array(z.object({ ...bookingRowShape, ...troubleSchema.shape })),

@@ -10,6 +10,11 @@ export const staffEvents = {
   StaffAccountCreated: event(
     z.object({ accountId: z.string(), role: staffRoleSchema, tenantScope: z.string().nullable(), at: instantSchema }),
   ),
+  /** By the account itself; every session of it ended. */
+  StaffPasswordChanged: event(z.object({ accountId: z.string(), at: instantSchema })),
+  /** May not sign in any more, and every session of it ended. */
+  StaffAccountDisabled: event(z.object({ accountId: z.string(), reason: z.string(), at: instantSchema })),
+  StaffAccountEnabled: event(z.object({ accountId: z.string(), reason: z.string(), at: instantSchema })),
 } as const
 
 export type StaffEvent = EventOf<typeof staffEvents>
