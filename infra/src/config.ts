@@ -192,5 +192,10 @@ export const sharedFields = {
     .stringbool()
     .default(false)
     .meta({ env: 'TEST_MODE', description: 'honour X-Mock-Error; refused in production' }),
+  rateLimit: z.coerce.number().int().positive().default(100).meta({
+    env: 'RATE_LIMIT',
+    description:
+      'requests per minute of a tenant that is seeded without a limit of its own, and of a client address before its tenant is known',
+  }),
   port,
 } as const

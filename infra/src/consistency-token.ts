@@ -17,6 +17,8 @@ export type Positions = Readonly<Record<string, Readonly<Record<string, number>>
 export interface LogPositions {
   generation: number
   positions: Positions
+  /** The streams that were written to reach them; absent when that is not known any more, so it may have been any. */
+  streams?: readonly string[]
 }
 
 const tokenLengthMax = 4096
@@ -27,11 +29,12 @@ const tokenSchema = z.strictObject({
     z.string().refine((topic) => topicNames.has(topic)),
     z.record(z.string().regex(/^(0|[1-9]\d{0,4})$/), z.int().min(1)),
   ),
+  s: z.array(z.string()).optional(),
 })
 
-/** The header value for these positions: base64url of a small JSON object, opaque to clients. */
-export function encodeToken({ generation, positions }: LogPositions): string {
-  return Buffer.from(JSON.stringify({ g: generation, p: positions })).toString('base64url')
+/** The header value for these positions: base64url of a small JSON object, opaque to clients; so are the streams' names in it. */
+export function encodeToken({ generation, positions, streams }: LogPositions): string {
+  return Buffer.from(JSON.stringify({ g: generation, p: positions, s: streams })).toString('base64url')
 }
 
 /**
@@ -41,7 +44,8 @@ export function encodeToken({ generation, positions }: LogPositions): string {
 export function decodeToken(token: string): LogPositions {
   const parsed = tokenSchema.safeParse(token.length <= tokenLengthMax ? parseJson(token) : undefined)
   if (!parsed.success) throw foreignToken()
-  return { generation: parsed.data.g, positions: parsed.data.p }
+  const { g: generation, p: positions, s: streams } = parsed.data
+  return { generation, positions, ...(streams ? { streams } : {}) }
 }
 
 /** The refusal of a token that was not made by this platform, or for a log that no longer exists. */
@@ -97,10 +101,14 @@ export interface WrittenPositions {
 }
 
 const rememberedSeconds = 60
+/** Streams kept by name per principal; whoever writes more of them within a minute is taken to have written any. */
+const rememberedStreamsMax = 20
+const streamField = 'stream '
 
 /**
  * Keeps the higher position per partition, so that answers finishing out of order cannot take a position back, and drops
- * what an older generation of the log left. KEYS: hash. ARGV: ttl, generation, then field and position alternating.
+ * what an older generation of the log left. A stream's field holds 1, `streams` how many were written; beyond the most, any may
+ * have been. KEYS: hash. ARGV: ttl, generation, most streams, then field and position alternating.
  */
 const rememberScript = `
 local generation = tonumber(ARGV[2])
@@ -110,10 +118,13 @@ if known < generation then
   redis.call('del', KEYS[1])
   redis.call('hset', KEYS[1], 'generation', generation)
 end
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   local position = tonumber(ARGV[i + 1])
   if position > tonumber(redis.call('hget', KEYS[1], ARGV[i]) or '0') then
     redis.call('hset', KEYS[1], ARGV[i], ARGV[i + 1])
+    if string.sub(ARGV[i], 1, 7) == 'stream ' and redis.call('hincrby', KEYS[1], 'streams', 1) > tonumber(ARGV[3]) then
+      redis.call('hdel', KEYS[1], ARGV[i])
+    end
   end
 end
 redis.call('expire', KEYS[1], ARGV[1])
@@ -123,21 +134,32 @@ return 1`
 export function createWrittenPositions(deps: { redis: Redis; keyPrefix: string; logger: Logger }): WrittenPositions {
   const { redis, keyPrefix, logger } = deps
   const keyOf = (tenantId: string, principal: string) => `${keyPrefix}written:${tenantId}:${principal}`
+
+  /** Twice while Redis is there: a process that was held up for longer than a command may take gives up an answer that has come. */
+  const asked = <T>(command: () => Promise<T>): Promise<T> =>
+    command().catch((error: unknown) => {
+      if (redis.status !== 'ready') throw error
+      return command()
+    })
+
   return {
-    async remember(tenantId, principal, { generation, positions }) {
+    async remember(tenantId, principal, { generation, positions, streams }) {
       const fields = Object.entries(positions).flatMap(([topic, partitions]) =>
         Object.entries(partitions).flatMap(([partition, position]) => [`${topic}/${partition}`, position]),
       )
       if (fields.length === 0) return
+      const named = streams?.flatMap((stream) => [streamField + stream, 1])
+      fields.push(...(named ?? ['streams', rememberedStreamsMax + 1]))
+      const limits = [rememberedSeconds, generation, rememberedStreamsMax]
       try {
-        await redis.eval(rememberScript, 1, keyOf(tenantId, principal), rememberedSeconds, generation, ...fields)
+        await asked(() => redis.eval(rememberScript, 1, keyOf(tenantId, principal), ...limits, ...fields))
       } catch (error) {
         logger.warn('written positions not remembered', { tenantId, error })
       }
     },
     async recall(tenantId, principal) {
       try {
-        return fromHash(await redis.hgetall(keyOf(tenantId, principal)))
+        return fromHash(await asked(() => redis.hgetall(keyOf(tenantId, principal))))
       } catch (error) {
         // Answering possibly older rows beats refusing every read while Redis is away; a token still gives certainty.
         logger.warn('written positions not recalled', { tenantId, error })
@@ -147,14 +169,20 @@ export function createWrittenPositions(deps: { redis: Redis; keyPrefix: string; 
   }
 }
 
-function fromHash({ generation, ...fields }: Record<string, string>): LogPositions | null {
+function fromHash({ generation, streams: streamCount, ...fields }: Record<string, string>): LogPositions | null {
   if (!generation) return null
+  const streams: string[] = []
   const positions: Record<string, Record<string, number>> = {}
   for (const [field, position] of Object.entries(fields)) {
+    if (field.startsWith(streamField)) {
+      streams.push(field.slice(streamField.length))
+      continue
+    }
     const slash = field.lastIndexOf('/')
     const topic = field.slice(0, slash)
     positions[topic] ??= {}
     positions[topic][field.slice(slash + 1)] = Number(position)
   }
-  return { generation: Number(generation), positions }
+  const areAllKnown = Number(streamCount) <= rememberedStreamsMax
+  return { generation: Number(generation), positions, ...(areAllKnown ? { streams } : {}) }
 }

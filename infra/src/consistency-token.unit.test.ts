@@ -9,6 +9,8 @@ describe('a consistency token', () => {
   it('comes back as the positions it was made from', () => {
     const made = { generation: 2, positions: { [bookings]: { '3': 17, '0': 1 }, [members]: { '15': 9 } } }
     expect(decodeToken(encodeToken(made))).to.deep.equal(made)
+    const naming = { ...made, streams: ['booking-bkg_1'] }
+    expect(decodeToken(encodeToken(naming))).to.deep.equal(naming)
   })
 
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')

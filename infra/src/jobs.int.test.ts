@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
 import { createJobs, type Jobs } from './jobs.ts'
@@ -12,6 +13,8 @@ const logger = createLogger({
   process: 'test',
   destination: new Writable({ write: (_line, _encoding, done) => done() }),
 })
+
+const LONGER_THAN_A_COMMAND_MS = 800
 
 async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = Date.now() + 8_000
@@ -63,8 +66,7 @@ describe('job queues', () => {
 
   it('keep a job until it is due, and can take it out before', async () => {
     const queue = jobs.queue<null>('delayed')
-    const later = Date.now() + 60_000
-    await queue.add(['a', 'b'].map((id) => ({ name: 'later', id, data: null, dueAtMs: later })))
+    await queue.add(['a', 'b'].map((id) => ({ name: 'later', id, data: null, delayMs: 60_000 })))
     expect(await queue.depth()).to.include({ delayed: 2 })
     await queue.remove(['a', 'never-there'])
     expect(await queue.depth()).to.include({ delayed: 1 })
@@ -119,6 +121,21 @@ describe('job queues', () => {
     )
   })
 
+  it('work again after Redis was too slow for their very first question', async () => {
+    const slow = await slowForVersion()
+    const late = createJobs({ redisUrl: slow.url, keyPrefix, logger, metrics })
+    try {
+      const queue = late.queue<{ n: number }>('late')
+      await until(() => slow.hasWithheld(), 'the version was asked for')
+      await until(async () => (await queue.depth().catch(() => null)) !== null, 'the queue can be used')
+      await queue.add([{ name: 'count', id: 'late/1', data: { n: 1 } }])
+      expect(await queue.depth()).to.include({ waiting: 1 })
+    } finally {
+      await late.close(2_000)
+      await slow.close()
+    }
+  })
+
   it('refuse at once when Redis is away, instead of queueing', async () => {
     const away = createJobs({
       redisUrl: 'redis://127.0.0.1:1',
@@ -139,3 +156,34 @@ describe('job queues', () => {
     await away.close(100)
   })
 })
+
+/** Redis, but once the second INFO of a connection is answered too late: the first is ioredis's own, the second BullMQ's. */
+async function slowForVersion(): Promise<{ url: string; hasWithheld(): boolean; close(): Promise<void> }> {
+  const target = new URL(redisUrl)
+  let hasWithheld = false
+  const server = createServer((caller) => {
+    const redis = connect(Number(target.port), target.hostname)
+    let asked = 0
+    for (const socket of [caller, redis]) socket.on('error', () => undefined)
+    caller.on('data', (data: Buffer) => {
+      asked += data.toString('latin1').match(/\$4\r\ninfo/gi)?.length ?? 0
+      if (asked < 2 || hasWithheld) return void redis.write(data)
+      hasWithheld = true
+      caller.pause()
+      setTimeout(() => {
+        redis.write(data)
+        caller.resume()
+      }, LONGER_THAN_A_COMMAND_MS)
+    })
+    redis.pipe(caller)
+    caller.once('close', () => redis.destroy())
+    redis.once('close', () => caller.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    hasWithheld: () => hasWithheld,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}

@@ -24,8 +24,8 @@ export interface NewJob<T> {
   /** While a job with this id is in the queue, adding it again does nothing. Never a bare number; ':' is not allowed. */
   id?: string
   data: T
-  /** UTC ms; absent or past means now. */
-  dueAtMs?: number
+  /** From now; absent or negative means now. */
+  delayMs?: number
   /** How often a handler that throws is run in all, default once; exponential pauses from `retryMs` up, with jitter. */
   attempts?: number
   retryMs?: number
@@ -106,6 +106,12 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK
     const queue = new Queue(name, { connection: producing, prefix, streams: { events: { maxLen: 1 } } })
     queue.on('error', onError)
     queues.set(name, queue)
+    // BullMQ asks Redis for its version once. Were that not answered in time, every later use would fail with that one answer for ever.
+    queue.waitUntilReady().catch((error) => {
+      onError(error)
+      if (queues.get(name) === queue) queues.delete(name)
+      queue.close().catch(onError)
+    })
     return queue
   }
 
@@ -125,19 +131,20 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK
 
   return {
     queue: (name) => {
-      const queue = queueOf(name)
+      queueOf(name)
       return {
         add: async (jobs) => {
           await assertReady()
-          if (jobs.length > 0) await queue.addBulk(jobs.map(bullJob))
+          if (jobs.length > 0) await queueOf(name).addBulk(jobs.map(bullJob))
         },
         remove: async (ids) => {
           await assertReady()
+          const queue = queueOf(name)
           await Promise.all(ids.map((id) => queue.remove(id)))
         },
         depth: async () => {
           await assertReady()
-          return countsOf(queue)
+          return countsOf(queueOf(name))
         },
       }
     },
@@ -193,13 +200,13 @@ export function createJobs({ redisUrl, keyPrefix, logger, metrics, lockMs = LOCK
   }
 }
 
-function bullJob<T>({ name, id, data, dueAtMs, attempts = 1, retryMs = 500 }: NewJob<T>) {
+function bullJob<T>({ name, id, data, delayMs = 0, attempts = 1, retryMs = 500 }: NewJob<T>) {
   return {
     name,
     data,
     opts: {
       ...(id !== undefined && { jobId: id }),
-      delay: Math.max(0, (dueAtMs ?? 0) - Date.now()),
+      delay: Math.max(0, delayMs),
       attempts,
       backoff: { type: 'exponential', delay: retryMs, jitter: 0.5 },
       removeOnComplete: true,

@@ -1,5 +1,6 @@
 // Sabotage seen to fail: not making a new consumer after a crash that kafkajs calls final; not pausing partitions until `onAssigned`
 // has answered.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { ConsumerOptions, KafkaConsumer, KafkaMessage, KafkaProducer } from './kafka.ts'
 import { createKafka } from './kafka.ts'
@@ -167,6 +168,21 @@ describe('Kafka', () => {
     await eventually(() => first.consumer.assigned().length === 3)
   })
 
+  // Seen failing: when only assignments with partitions were told.
+  it('tells a reader that was left without partitions', async () => {
+    const owned = new Map<number, number>()
+    const join = (member: number) =>
+      consume({
+        onAssigned: async (partitions) => {
+          owned.set(member, partitions.length)
+          return []
+        },
+      })
+    await join(0).joined
+    for (const member of [1, 2, 3]) join(member)
+    await eventually(() => expect([...owned.values()].sort()).to.deep.equal([0, 1, 1, 1]), { withinMs: 20_000 })
+  })
+
   it('is consumed on after an error that kafkajs calls final', async () => {
     await producer.send(messages(3))
     let failures = 0
@@ -243,6 +259,25 @@ describe('Kafka', () => {
     await producer.send(messages(1))
     await topics.kafka.readLastOfEach([{ topic, partition: 0 }])
     expect((await topics.kafka.listGroups()).filter((group) => group.includes('read-last'))).to.deep.equal([])
+  })
+
+  // Seen failing: with kafkajs's own retries, after which the message stood in the new topic.
+  it('is sent nothing any more once a batch was refused, whatever is made in its topic’s place', async () => {
+    const sender = await topics.kafka.createProducer()
+    try {
+      await sender.send(messages(1))
+      await topics.kafka.deleteTopics([topic])
+      await eventually(async () => !(await topics.kafka.listTopics()).includes(topic))
+      const refused = sender.send(messages(1)).catch((error: unknown) => error)
+      // The topic comes back while somebody who goes on trying would still do so.
+      await Promise.race([refused, sleep(1000)])
+      await topics.kafka.createTopics([{ topic, partitions: 3 }])
+      expect(await refused).to.be.instanceOf(Error)
+      await eventually(async () => (await topics.kafka.topicOffsets(topic)).length === 3)
+      expect((await topics.kafka.topicOffsets(topic)).map(({ high }) => high)).to.deep.equal([0, 0, 0])
+    } finally {
+      await sender.disconnect()
+    }
   })
 
   it('creates topics with their settings and leaves existing ones alone', async () => {

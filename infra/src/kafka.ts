@@ -14,6 +14,8 @@ export interface KafkaRecord {
   topic: string
   partition: number
   offset: number
+  /** UTC milliseconds at which it was handed to the producer, by the producer's clock. */
+  sentAtMs: number
   key: string | null
   value: Buffer | null
   /** Header values as text; a header sent twice keeps its last value. */
@@ -61,7 +63,7 @@ export interface ConsumerOptions {
    */
   eachBatch(batch: RecordBatch): Promise<void>
   /**
-   * Called on every assignment with all partitions now owned. They stay paused until it resolves; those it names start
+   * Called on every assignment with all partitions now owned, which may be none. They stay paused until it resolves; those it names start
    * at the given offset, the others at the group's. Called again after a pause when it throws.
    */
   onAssigned?(assigned: TopicPartition[]): Promise<StartOffset[]>
@@ -93,7 +95,7 @@ export interface KafkaConsumer {
 export interface KafkaProducer {
   /**
    * Resolves when every message is acknowledged by all in-sync replicas, with the offset of each partition's first message.
-   * Rejects after about 6 s of failures: some may be in the log.
+   * Rejects at the first failure: some may be in the log. Nothing is sent after that.
    */
   send(messages: readonly KafkaMessage[]): Promise<StartOffset[]>
   disconnect(): Promise<void>
@@ -107,7 +109,7 @@ export interface TopicDescription {
 }
 
 export interface KafkaPort {
-  /** An idempotent, connected producer with one request in flight. After a rejected send it is to be replaced by a new one. */
+  /** A connected producer with one request in flight. After a rejected send it is to be replaced by a new one. */
   createProducer(): Promise<KafkaProducer>
   createConsumer(options: ConsumerOptions): KafkaConsumer
   listTopics(): Promise<string[]>
@@ -144,6 +146,7 @@ const READ_LAST_TIMEOUT_MS = 20_000
 const REJOIN_AFTER_MS = 500
 const LEADERS_TIMEOUT_MS = 10_000
 const LEADERS_POLL_MS = 50
+const LED_ATTEMPTS_MAX = 20
 const TOPIC_CONFIG_RESOURCE = 2
 
 /** Creates the port. Nothing is connected until something is used. */
@@ -170,7 +173,7 @@ export function createKafka(options: { brokers: readonly string[]; clientId: str
   }
 
   const topicOffsets: KafkaPort['topicOffsets'] = async (topic) =>
-    (await (await admin()).fetchTopicOffsets(topic))
+    (await onceLed(async () => (await admin()).fetchTopicOffsets(topic)))
       .map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }))
       .sort((a, b) => a.partition - b.partition)
 
@@ -202,20 +205,25 @@ export function createKafka(options: { brokers: readonly string[]; clientId: str
     createConsumer,
     listTopics: async () => (await admin()).listTopics(),
     createTopics: async (topics) => {
-      const connected = await admin()
-      await connected.createTopics({
-        waitForLeaders: false,
-        topics: topics.map(({ topic, partitions, replicationFactor, config }) => ({
-          topic,
-          numPartitions: partitions,
-          replicationFactor: replicationFactor ?? -1,
-          configEntries: Object.entries(config ?? {}).map(([name, value]) => ({ name, value })),
-        })),
-      })
-      await waitForLeaders(
-        connected,
-        topics.map(({ topic }) => topic),
-      )
+      // A client that was ever asked about a topic fails with everything once that topic is deleted, its creation included.
+      const fresh = await connectAdmin(kafka)
+      try {
+        await fresh.createTopics({
+          waitForLeaders: false,
+          topics: topics.map(({ topic, partitions, replicationFactor, config }) => ({
+            topic,
+            numPartitions: partitions,
+            replicationFactor: replicationFactor ?? -1,
+            configEntries: Object.entries(config ?? {}).map(([name, value]) => ({ name, value })),
+          })),
+        })
+        await waitForLeaders(
+          fresh,
+          topics.map(({ topic }) => topic),
+        )
+      } finally {
+        await fresh.disconnect()
+      }
     },
     deleteTopics: async (topics) => {
       if (topics.length > 0) await (await admin()).deleteTopics({ topics: [...topics] })
@@ -251,13 +259,30 @@ async function connectAdmin(kafka: Kafka): Promise<Admin> {
   return admin
 }
 
+/** Metadata name the leader of a new partition a moment before that broker knows of it; kafkajs does not ask again. */
+async function onceLed<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask()
+    } catch (error) {
+      const isTooEarly = (error as { type?: unknown }).type === 'NOT_LEADER_FOR_PARTITION'
+      if (!isTooEarly || attempt === LED_ATTEMPTS_MAX) throw error
+      await new Promise((resolve) => setTimeout(resolve, LEADERS_POLL_MS))
+    }
+  }
+}
+
 /** kafkajs's own wait gives up at once when the broker it asks has not heard of a topic yet. */
 async function waitForLeaders(admin: Admin, topics: string[]): Promise<void> {
   const deadline = performance.now() + LEADERS_TIMEOUT_MS
   for (;;) {
     try {
       const found = await admin.fetchTopicMetadata({ topics })
-      if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return
+      if (found.topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) {
+        // A broker that is named as leader may not know it yet, and would refuse what is sent to it: it says so here.
+        await Promise.all(topics.map((topic) => admin.fetchTopicOffsets(topic)))
+        return
+      }
     } catch (error) {
       if (performance.now() > deadline) throw error
     }
@@ -284,9 +309,13 @@ async function describeTopic(admin: Admin, topic: string): Promise<TopicDescript
   }
 }
 
+/**
+ * Tries once: kafkajs would go on for seconds, and a batch that was meant for a topic which is gone meanwhile would come to stand at the
+ * beginning of the one made in its place. So idempotence, which is about repeated tries, has nothing to do.
+ */
 async function createProducer(kafka: Kafka): Promise<KafkaProducer> {
   const producer = kafka.producer({
-    idempotent: true,
+    retry: { retries: 0 },
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
     createPartitioner:
@@ -351,7 +380,7 @@ export function createLastingConsumer(
       partitions.map((partition) => ({ topic, partition })),
     )
     joined.resolve()
-    if (!options.onAssigned || assigned.length === 0) return
+    if (!options.onAssigned) return
     const mine = assigned
     // Before the first await, so before kafkajs's first fetch of this assignment.
     current.pause(toKafkajs(mine))
@@ -505,10 +534,11 @@ function batchOf({ batch, heartbeat, isRunning, isStale }: EachBatchPayload): Re
   return {
     topic,
     partition,
-    records: batch.messages.map(({ offset, key, value, headers }) => ({
+    records: batch.messages.map(({ offset, timestamp, key, value, headers }) => ({
       topic,
       partition,
       offset: Number(offset),
+      sentAtMs: Number(timestamp),
       key: key?.toString() ?? null,
       value,
       headers: Object.fromEntries(

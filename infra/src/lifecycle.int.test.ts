@@ -134,6 +134,23 @@ describe('a process', () => {
     expect(readFileSync(marker, 'utf8')).to.match(/^after-append \d+\n$/)
   })
 
+  it('survives its kill point until the time and the number it is armed with', async () => {
+    const twice = `reach('after-append'); reach('after-append');`
+    const counted = run(`async () => { ${twice}; return (${stopping})() }`, { KILL_POINT: 'after-append:3' })
+    expect(await counted.ready()).to.include({ message: 'ready' })
+    counted.signal('SIGTERM')
+    const early = run(`async () => { ${twice}; return (${stopping})() }`, {
+      KILL_POINT: 'after-append',
+      KILL_POINT_AFTER_MS: '60000',
+    })
+    expect(await early.ready()).to.include({ message: 'ready' })
+    early.signal('SIGTERM')
+    const third = run(`async () => { ${twice} reach('after-append'); return (${stopping})() }`, {
+      KILL_POINT: 'after-append:3',
+    })
+    expect((await third.ended).signal).to.equal('SIGKILL')
+  })
+
   it('has no kill points in production', async () => {
     const specimen = run(`async () => { reach('after-append'); return (${stopping})() }`, {
       KILL_POINT: 'after-append',

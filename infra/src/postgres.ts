@@ -64,7 +64,7 @@ export async function withTenant(
 ): Promise<pg.QueryResult[]> {
   const all: pg.QueryConfig[] = [
     { text: 'begin' },
-    { text: "select set_config('portolan.tenant', $1, true)", values: [tenantId] },
+    { name: 'set-tenant', text: "select set_config('portolan.tenant', $1, true)", values: [tenantId] },
     ...queries,
     { text: 'commit' },
   ]
@@ -119,7 +119,11 @@ async function runAll(client: pg.ClientBase, queries: readonly pg.QueryConfig[])
   }
   // After an error Postgres refuses the later statements and turns the commit into a rollback, so waiting for all
   // leaves the client usable.
-  const settled = await Promise.allSettled(queries.map((query) => client.query(query)))
+  const { stream } = (client as pg.Client).connection
+  stream.cork() // one write to the socket instead of one for each
+  const sent = queries.map((query) => client.query(query))
+  stream.uncork()
+  const settled = await Promise.allSettled(sent)
   const failed = settled.find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
   return settled.map((result) => (result as PromiseFulfilledResult<pg.QueryResult>).value)

@@ -9,8 +9,11 @@ import { testDatabase } from '@portolan/infra/testing/database.ts'
 import { expect } from 'chai'
 import pg from 'pg'
 
-/** Read across tenants by their nature: what consumers parked, for operators and for the tenant's own readers who must wait. */
-const operational = ['public.parked_events', 'public.parked_streams']
+/**
+ * Read across tenants by their nature: what consumers parked, for operators and for the tenant's own readers who must wait; what a restored
+ * store lacks, for operators and the relay.
+ */
+const operational = ['public.parked_events', 'public.parked_streams', 'public.lost_events']
 
 describe('row-level security', () => {
   for (const [folder, role] of [

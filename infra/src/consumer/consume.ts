@@ -25,8 +25,10 @@ import { setTimeout } from 'node:timers/promises'
 import type { TopicName } from '@portolan/schemas/topics.ts'
 import type { KafkaConsumer, KafkaPort, RecordBatch, StartOffset, TopicPartition } from '../kafka.ts'
 import type { Logger } from '../log.ts'
+import { ofGeneration } from '../log-generation.ts'
 import type { Metrics } from '../telemetry.ts'
 import { createConsumerMetrics } from './consumer-metrics.ts'
+import { createOffsetCommits, type PartitionCheckpoint } from './offset-commits.ts'
 import type { ConsumedEvent } from './record.ts'
 import { type Sequence, takeSequence } from './sequence.ts'
 import { isTransient } from './transient.ts'
@@ -50,7 +52,10 @@ export interface EventBatch extends Partition {
   events: readonly ConsumedEvent[]
 }
 
-/** Commits a group offset with the position as metadata; for sinks that keep their progress in Kafka. */
+/**
+ * Commits a group offset with the position as metadata; for sinks that keep their progress in Kafka. The one that `load` is given does
+ * so at once, that of `apply` a moment later (offset-commits.ts).
+ */
 export type CommitOffset = (partition: Partition, checkpoint: Checkpoint) => Promise<void>
 
 export interface Sink {
@@ -61,8 +66,8 @@ export interface Sink {
    * to be done: it is retried, and never the event's fault.
    */
   apply(batch: EventBatch, commit: CommitOffset): Promise<void>
-  /** Told every `freshnessMs`: everything that Kafka held `agoMs` ago in these partitions is applied. */
-  caughtUp?(partitions: readonly Partition[], agoMs: number): Promise<void>
+  /** Told every `freshnessMs`: everything that Kafka held at `askedAt`, by performance.now(), in these partitions is applied. */
+  caughtUp?(partitions: readonly Partition[], askedAt: number): Promise<void>
 }
 
 /** Thrown by a sink whose checkpoint is not `from` any more: another member of the group owns the partition now. */
@@ -81,6 +86,8 @@ export interface ConsumeOptions {
   topics: readonly TopicName[]
   /** KAFKA_TOPIC_PREFIX. */
   topicPrefix: string
+  /** Of the log; default 1. */
+  generation?: number
   sink: Sink
   /** Most events handed to `apply` at once; default 500. */
   batchSizeMax?: number
@@ -132,20 +139,25 @@ export function consume(
   deps: { kafka: KafkaPort; logger: Logger; metrics: Metrics },
   options: ConsumeOptions,
 ): RunningConsumer {
-  const { sink, topicPrefix } = options
+  const { sink, topicPrefix, generation = 1 } = options
   const { batchSizeMax = 500, retryDelaysMs = [50, 100, 250, 500], waitDelaysMs = [1000, 2000, 5000, 10_000] } = options
   const logger = deps.logger.child({ consumer: options.name })
   const metrics = createConsumerMetrics(deps.metrics, options.name)
   const stopping = new AbortController()
-  const topicOf = new Map<string, TopicName>(options.topics.map((topic) => [topicPrefix + topic, topic]))
+  const nameOf = (topic: TopicName) => ofGeneration({ topicPrefix, generation }, topic)
+  const topicOf = new Map<string, TopicName>(options.topics.map((topic) => [nameOf(topic), topic]))
   const states = new Map<string, PartitionState>()
   let assignments = 0
 
-  const inKafka = ({ topic, partition }: Partition): TopicPartition => ({ topic: topicPrefix + topic, partition })
+  const inKafka = ({ topic, partition }: Partition): TopicPartition => ({ topic: nameOf(topic), partition })
   const isOurs = (state: PartitionState) => !stopping.signal.aborted && states.get(keyOf(state)) === state
   const waitDelayMs = (failures: number) => waitDelaysMs[Math.min(failures, waitDelaysMs.length - 1)] ?? 1000
-  const commit: CommitOffset = (partition, { offset, position }) =>
-    consumer.commit([{ ...inKafka(partition), offset, metadata: String(position) }])
+  const commitAll = (checkpoints: readonly PartitionCheckpoint[]) =>
+    consumer.commit(checkpoints.map((one) => ({ ...inKafka(one), offset: one.offset, metadata: String(one.position) })))
+  const commitNow: CommitOffset = (partition, checkpoint) => commitAll([{ ...partition, ...checkpoint }])
+  const commits = createOffsetCommits(commitAll, {
+    onError: (error) => logger.warn('group offsets not committed', { error }),
+  })
 
   async function onAssigned(assigned: readonly TopicPartition[]): Promise<StartOffset[]> {
     const partitions = assigned.flatMap(({ topic, partition }) => {
@@ -154,8 +166,9 @@ export function consume(
     })
     const assignment = ++assignments
     states.clear()
+    commits.forget()
     metrics.forgetPartitions()
-    const checkpoints = await sink.load(partitions, commit)
+    const checkpoints = partitions.length > 0 ? await sink.load(partitions, commitNow) : []
     if (assignment !== assignments) return [] // a newer assignment came meanwhile and counts alone
     partitions.forEach((partition, index) => {
       const last = checkpoints[index] ?? { position: 0, offset: 0 }
@@ -201,7 +214,7 @@ export function consume(
     for (let attempt = 0; ; attempt += 1) {
       const startedAt = performance.now()
       try {
-        await sink.apply(batch, commit)
+        await sink.apply(batch, commits.soon)
         state.last = batch.to
         state.failures = 0
         metrics.applied(batch, performance.now() - startedAt)
@@ -246,7 +259,7 @@ export function consume(
       await sleep(delayMs, stopping.signal)
       if (!isOurs(state)) return
       try {
-        const [checkpoint] = await sink.load([state], commit)
+        const [checkpoint] = await sink.load([state], commitNow)
         if (!isOurs(state) || !checkpoint) return
         state.last = checkpoint
         state.phase = 'reading'
@@ -264,7 +277,7 @@ export function consume(
     const caughtUp: Partition[] = []
     for (const topic of options.topics) {
       if (stopping.signal.aborted) return
-      for (const { partition, high } of await deps.kafka.topicOffsets(topicPrefix + topic)) {
+      for (const { partition, high } of await deps.kafka.topicOffsets(nameOf(topic))) {
         const state = states.get(keyOf({ topic, partition }))
         if (!state) continue
         const lag = Math.max(0, high - state.last.offset)
@@ -273,7 +286,7 @@ export function consume(
         else if (state.phase === 'reading') caughtUp.push({ topic, partition })
       }
     }
-    if (caughtUp.length > 0) await sink.caughtUp?.(caughtUp, performance.now() - askedAt)
+    if (caughtUp.length > 0) await sink.caughtUp?.(caughtUp, askedAt)
   }
 
   /**
@@ -317,6 +330,7 @@ export function consume(
         .map(({ topic, partition }) => ({ topic, partition })),
     stop: async () => {
       stopping.abort()
+      await commits.finish()
       // A measurement that outlived its consumer would open the port's connections again after they were closed.
       await Promise.all([consumer.stop(), measuring])
       metrics.forgetPartitions()

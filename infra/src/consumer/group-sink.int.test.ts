@@ -8,6 +8,7 @@ import { eventually } from '../testing/eventually.ts'
 import { type TestTopics, testTopics } from '../testing/topics.ts'
 import { consume, type RunningConsumer } from './consume.ts'
 import { createGroupSink, type ParkedEvent, type Parking, type ReadableEvent } from './group-sink.ts'
+import { startParkedRetries } from './retry-parked.ts'
 
 const logger = createLogger({ process: 'test', level: process.env.LOG_LEVEL ?? 'none' })
 
@@ -17,7 +18,7 @@ describe('a consumer that keeps its progress in Kafka', () => {
   let running: RunningConsumer[]
   let handled: string[]
   let parkedEvents: ParkedEvent[]
-  let parking: Parking & { isAway: boolean }
+  let parking: Parking & { isAway: boolean; asked: Set<string> }
 
   beforeEach(async () => {
     kafkaTopics = testTopics()
@@ -28,10 +29,24 @@ describe('a consumer that keeps its progress in Kafka', () => {
     parkedEvents = []
     parking = {
       isAway: false,
-      list: async () => [...parkedEvents],
+      asked: new Set(),
+      list: async () => parkedEvents,
+      count: async () => ({ streams: parkedEvents.length, asked: parking.asked.size }),
       park: async (events) => {
         if (parking.isAway) throw new Error('command-api is away')
-        parkedEvents.push(...events)
+        const isParked = ({ stream, reason }: ParkedEvent) =>
+          reason !== null || parkedEvents.some((known) => known.stream === stream)
+        parkedEvents.push(...events.filter(isParked))
+        return events.filter((event) => !isParked(event))
+      },
+      claim: async () => {
+        const [stream] = parking.asked
+        const events = parkedEvents.filter((event) => event.stream === stream)
+        return stream === undefined ? null : { tenantId: 'coffeechain', stream, events }
+      },
+      settle: async ({ stream, handledUpTo }) => {
+        parkedEvents = parkedEvents.filter((event) => event.stream !== stream || event.streamVersion > handledUpTo)
+        parking.asked.delete(stream)
       },
     }
   })
@@ -108,7 +123,7 @@ describe('a consumer that keeps its progress in Kafka', () => {
     await eventually(() => expect([...handled].sort()).to.deep.equal(['1', '2']))
   })
 
-  it('parks the stream of an event that cannot be handled, with its followers, until it is released', async () => {
+  it('parks the stream of an event that cannot be handled, with its followers', async () => {
     await start('beginning', ({ envelope }) => {
       if ((envelope.data as { n: number }).n === 2) throw new TypeError('cannot handle 2')
     })
@@ -120,11 +135,38 @@ describe('a consumer that keeps its progress in Kafka', () => {
         ['a', 3, null],
       ]),
     )
-    parkedEvents = []
-    await eventually(async () => {
-      await log.append(numbered('a', 6))
-      return handled.includes('6')
-    })
+  })
+
+  it('handles a parked stream in order when a retry is asked for, and what follows behind it', async () => {
+    let isBroken = true
+    const handler = ({ envelope }: ReadableEvent) => {
+      if (isBroken && (envelope.data as { n: number }).n === 2) throw new TypeError('cannot handle 2')
+    }
+    await start('beginning', handler)
+    const metrics = createMetrics('test')
+    const handle = async (events: readonly ReadableEvent[]) => {
+      for (const event of events) handler(event)
+      handled.push(...events.map(({ envelope }) => String((envelope.data as { n: number }).n)))
+    }
+    const retries = startParkedRetries({ parking, logger, metrics }, { consumer: 'dispatch', everyMs: 20, handle })
+    try {
+      const parked = () => parkedEvents.map(({ streamVersion }) => streamVersion)
+      await log.append(numbered('a', 1), numbered('a', 2), numbered('a', 3))
+      await eventually(() => expect(parked()).to.deep.equal([2, 3]))
+      await eventually(async () =>
+        expect(await metrics.registry.metrics()).to.match(/portolan_parked_streams{consumer="dispatch".*} 2/),
+      )
+      parking.asked.add('a')
+      await eventually(() => parking.asked.size === 0)
+      expect(parked(), 'it failed again').to.deep.equal([2, 3])
+      isBroken = false
+      parking.asked.add('a')
+      await eventually(() => expect(parked()).to.deep.equal([]))
+      await log.append(numbered('a', 4))
+      await eventually(() => expect(handled).to.deep.equal(['1', '2', '3', '4']))
+    } finally {
+      await retries.stop()
+    }
   })
 
   it('parks an event that cannot be read in its place in the stream, before its followers', async () => {

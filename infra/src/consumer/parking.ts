@@ -9,30 +9,14 @@
  */
 import type { TopicName } from '@portolan/schemas/topics.ts'
 import type pg from 'pg'
+import { reach } from '../kill-points.ts'
 import { inTransaction } from '../postgres.ts'
 import { applyUnderSavepoint, type ProjectionTarget, projected, projectionTx, type ReadEvent } from './projection.ts'
-import { type ConsumedEvent, readRecord } from './record.ts'
+import { type ConsumedEvent, readRecord, storable } from './record.ts'
 
 /** A stream's identity across tenants. */
 export const keyOfStream = ({ tenantId, stream }: { tenantId: string; stream: string }): string =>
   `${tenantId} ${stream}`
-
-/** Keys of those of the events' streams that are parked; their rows stay locked until the transaction ends. */
-export async function lockParked(
-  tx: pg.PoolClient,
-  { projection, version }: ProjectionTarget,
-  events: readonly ConsumedEvent[],
-): Promise<Set<string>> {
-  const { rows } = await tx.query<{ tenant_id: string; stream: string }>({
-    name: 'lock-parked',
-    text: `select tenant_id, stream from parked_streams
-           where projection = $1 and version = $2 and (tenant_id, stream) in (select * from unnest($3::text[], $4::text[]))
-           order by tenant_id, stream
-           for update`,
-    values: [projection.name, version, events.map(({ tenantId }) => tenantId), events.map(({ stream }) => stream)],
-  })
-  return new Set(rows.map((row) => keyOfStream({ tenantId: row.tenant_id, stream: row.stream })))
-}
 
 /** Parks a stream at the event that could not be applied. reason: at most 500 characters, no personal data. */
 export async function parkEvent(
@@ -77,8 +61,8 @@ export async function parkFollowers(
       events.map(({ tenantId }) => tenantId),
       events.map(({ stream }) => stream),
       events.map(({ position }) => position),
-      // Postgres' text holds no zero character; such a value is unreadable with or without it.
-      events.map(({ value }) => value.replaceAll('\0', '\uFFFD')),
+      // What Postgres cannot keep is unreadable with or without it.
+      events.map(({ value }) => storable(value)),
     ],
   })
 }
@@ -144,6 +128,7 @@ export async function retryParked(
       values: [...key, lastApplied],
     })
     await settle(tx, key, failure, rows.length === retryBatchSize)
+    reach('before-commit')
     return { tenantId: parked.tenant_id, stream: parked.stream, applied, failure }
   })
 }

@@ -3,7 +3,7 @@ import type { EventEnvelope } from '@portolan/schemas/envelope.ts'
 import type { TopicName } from '@portolan/schemas/topics.ts'
 import type pg from 'pg'
 import type { ConsumedEvent } from './record.ts'
-import { isTransient } from './transient.ts'
+import { reasonOf } from './transient.ts'
 
 /** An event as a projection sees it: its data lifted to the current version. */
 export interface ProjectedEvent {
@@ -59,9 +59,9 @@ export async function applyUnderSavepoint(tx: pg.PoolClient, work: () => Promise
     await tx.query('release savepoint one_event')
     return null
   } catch (error) {
-    if (isTransient(error)) throw error
+    const reason = reasonOf(error)
     await tx.query('rollback to savepoint one_event')
-    return (error instanceof Error ? error.message : String(error)).slice(0, 500)
+    return reason
   }
 }
 

@@ -47,6 +47,9 @@ export function readRecord(topic: TopicName, partition: number, record: RawRecor
   return { topic, partition, offset, value, position, tenantId, stream, type, streamVersion, ...read }
 }
 
+/** As Postgres can keep it: neither its text nor its JSON holds zero characters or halves of a pair, which a cut may leave. */
+export const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD')
+
 function readEnvelope(value: string): Pick<ConsumedEvent, 'envelope' | 'unreadable'> {
   let json: unknown
   try {

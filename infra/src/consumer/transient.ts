@@ -1,4 +1,5 @@
 /** Which errors say nothing about the event at hand: they are retried, and nothing is ever parked for them. */
+import { storable } from './record.ts'
 
 /** Postgres' classes of conditions: 08 connection, 53 resources, 57 operator intervention and timeouts, 58 system, XX internal. */
 const transientClasses = new Set(['08', '53', '57', '58', 'XX'])
@@ -29,7 +30,7 @@ const transientCodes = new Set([
   'UND_ERR_SOCKET',
 ])
 const transientMessages =
-  /connection terminated|connection ended|timeout exceeded when trying to connect|connection is closed|command timed out|stream isn't writeable|max retries per request|client has encountered a connection error/i
+  /connection terminated|connection ended|timeout exceeded when trying to connect|connection is closed|command timed out|query read timeout|stream isn't writeable|max retries per request|client has encountered a connection error/i
 
 /** Whether trying the same thing again later may succeed: connection, deadlock, timeout, missing schema. Looks at causes too. */
 export function isTransient(error: unknown): boolean {
@@ -43,4 +44,12 @@ export function isTransient(error: unknown): boolean {
     if (transientMessages.test(current.message)) return true
   }
   return false
+}
+
+const reasonCharactersMax = 500
+
+/** Why an event could not be applied. Throws the error itself when it says nothing about the event. */
+export function reasonOf(error: unknown): string {
+  if (isTransient(error)) throw error
+  return storable((error instanceof Error ? error.message : String(error)).slice(0, reasonCharactersMax))
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { isTransient } from './transient.ts'
+import { isTransient, reasonOf } from './transient.ts'
 
 const withCode = (code: string) => Object.assign(new Error('x'), { code })
 
@@ -19,5 +19,9 @@ describe('an error', () => {
     expect(isTransient(new Error('Connection terminated unexpectedly'))).to.equal(true)
     expect(isTransient(new Error('Connection is closed.'))).to.equal(true)
     expect(isTransient(new Error('Command timed out'))).to.equal(true)
+  })
+
+  it('gives a reason that Postgres can keep', () => {
+    expect(reasonOf(new Error('zero \0, half \uD83D'))).to.equal('zero \uFFFD, half \uFFFD')
   })
 })

@@ -54,6 +54,10 @@ describe('an HTTP process', () => {
     expect(await response.json()).to.not.have.property('traceparent')
   })
 
+  it('lets nobody on the way keep an answer', async () => {
+    expect((await app.fetch('/things/1')).headers.get('cache-control')).to.equal('no-store')
+  })
+
   it('says nothing about what it is built with and sends no etag', async () => {
     const { headers } = await app.fetch('/things/1')
     expect(headers.has('x-powered-by')).to.equal(false)
@@ -63,6 +67,14 @@ describe('an HTTP process', () => {
   it('takes the client address from our edge', async () => {
     const response = await app.fetch('/address', { headers: { 'X-Forwarded-For': '203.0.113.9' } })
     expect(await response.json()).to.equal('203.0.113.9')
+  })
+
+  it('refuses an address with a zero character, which no text in a database can hold', async () => {
+    for (const path of ['/things/%00', '/things/1?cursor=a%00b', '/nowhere/%00']) {
+      const response = await app.fetch(path)
+      expect(response.status, path).to.equal(400)
+      expect(await response.json()).to.deep.include({ detail: 'The address is not valid' })
+    }
   })
 
   it('answers probes', async () => {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Rejection } from '@portolan/schemas/errors.ts'
 import express, { type Express, type RequestHandler, type Response } from 'express'
 import type { Logger } from '../log.ts'
 import { httpMetrics, type Metrics, routeTemplate } from '../telemetry.ts'
@@ -59,6 +60,7 @@ export function createApp(deps: AppDeps): Express {
   app.get('/metrics', async (_req, res) => {
     res.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics())
   })
+  app.use(refuseZeroCharacters)
   if (deps.bodyLimit !== null) app.use(jsonBody(deps.bodyLimit))
   return app
 }
@@ -108,8 +110,16 @@ const giveContext: RequestHandler = (req, res, next) => {
   res.locals.correlationId = asked && CORRELATION_ID.test(asked) ? asked : randomUUID()
   res.locals.traceparent = traceparent && TRACEPARENT.test(traceparent) ? traceparent : undefined
   res.set('X-Correlation-Id', res.locals.correlationId)
+  // A copy of an answer on its way would outlive a forget; a route whose answer may be kept says so itself.
+  res.set('Cache-Control', 'no-store')
   // While stopping, a kept-alive connection would hold the server open until its client goes away.
   if (req.app.locals.isStopping) res.set('Connection', 'close')
+  next()
+}
+
+/** Postgres' text knows no zero character, so no id and no filter holds one; here it is a bad request instead of a fault there. */
+const refuseZeroCharacters: RequestHandler = (req, _res, next) => {
+  if (/%00/.test(req.originalUrl)) throw new Rejection('validation-error', 'The address is not valid', { errors: [] })
   next()
 }
 

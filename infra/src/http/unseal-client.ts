@@ -1,6 +1,6 @@
 /**
- * Opening sealed personal data for processes that hold no keys: in batches at command-api, kept in memory for at most a
- * minute, so that a forget reaches every process within one.
+ * Opening sealed personal data for processes that hold no keys: in batches at command-api, kept in memory until somebody is
+ * forgotten, at most for a minute; so a forget reaches every process at once, or without Redis within the minute.
  */
 import { z } from 'zod'
 import { type ServiceClient, throwAsFault } from './client.ts'
@@ -39,10 +39,24 @@ export type Unseal = (
   correlationId: string,
 ) => Promise<UnsealedField[]>
 
-/** Creates the opener with its cache of at most 5,000 values. */
-export function createUnseal(deps: { client: ServiceClient; now?: () => number }): Unseal {
+/** Creates the opener with its cache of at most 5,000 values. onForget: calls what it is given whenever a person was forgotten. */
+export function createUnseal(deps: {
+  client: ServiceClient
+  onForget: (drop: () => void) => void
+  now?: () => number
+}): Unseal {
   const now = deps.now ?? performance.now.bind(performance)
   const kept = new Map<string, { field: UnsealedField; askedAt: number }>()
+  let droppedAt = Number.NEGATIVE_INFINITY
+  deps.onForget(() => {
+    kept.clear()
+    droppedAt = now()
+  })
+  /** Taken out first: a key that is set again would keep its old place, and hide the older ones behind it. */
+  function keep(key: string, entry: { field: UnsealedField; askedAt: number }): void {
+    kept.delete(key)
+    kept.set(key, entry)
+  }
   const keyOf = (tenantId: string, { personId, sealed }: SealedField) => JSON.stringify([tenantId, personId, sealed])
 
   async function ask(
@@ -56,7 +70,8 @@ export function createUnseal(deps: { client: ServiceClient; now?: () => number }
     if (items.length !== fields.length) throw new Error('command-api answered with another number of values')
     return items.map((item, index) => {
       const field: UnsealedField = 'gone' in item ? { gone: true } : { gone: false, value: item.value }
-      kept.set(keyOf(tenantId, fields[index] as SealedField), { field, askedAt })
+      // An answer that was under way while somebody was forgotten may be from before.
+      if (askedAt > droppedAt) keep(keyOf(tenantId, fields[index] as SealedField), { field, askedAt })
       return field
     })
   }
@@ -73,7 +88,7 @@ export function createUnseal(deps: { client: ServiceClient; now?: () => number }
       const opened = await ask(tenantId, batch, correlationId)
       for (const [index, field] of opened.entries()) answer.set(batch[index] as SealedField, field)
     }
-    // Insertion order is roughly the order of age; what is too old or too much goes first.
+    // The order of age, but for answers that overtook each other; what is too old or too much goes first.
     for (const [key, { askedAt }] of kept) {
       if (kept.size <= ENTRIES_MAX && now() - askedAt < KEPT_MS) break
       kept.delete(key)

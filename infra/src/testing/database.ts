@@ -35,11 +35,13 @@ const HOST = createHash('sha256').update(hostname()).digest('hex').slice(0, 6)
 const CLONE = new RegExp(`^portolan_test_${HOST}_(\\d+)_`)
 
 /**
- * Creates an empty, migrated database on the server of DATABASE_URL (default: the local one, as postgres).
+ * Creates an empty, migrated database. serverUrl: a superuser's; default DATABASE_URL, or the local server as postgres.
  * Call `drop` in the file's `after`.
  */
-export async function testDatabase(folder: DatabaseFolder): Promise<TestDatabase> {
-  const serverUrl = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres'
+export async function testDatabase(
+  folder: DatabaseFolder,
+  serverUrl = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres',
+): Promise<TestDatabase> {
   const server = new pg.Client({ connectionString: serverUrl })
   await server.connect()
   try {

@@ -23,7 +23,8 @@ describe('a process started for a test', () => {
   const READY = `console.log(JSON.stringify({ level: 'info', message: 'ready', url: 'http://127.0.0.1:1', shard: process.env.SHARD }))`
 
   it('is handed over once it has said that it is ready, and ends when told to', async () => {
-    const code = `${READY}; setInterval(() => {}, 1000); process.on('SIGTERM', () => { console.log('bye'); process.exit(0) })`
+    // Told to end the moment it is ready: what it does then is settled before it says so.
+    const code = `process.on('SIGTERM', () => { console.log('bye'); process.exit(0) }); setInterval(() => {}, 1000); ${READY}`
     const started = await startProcess({ entry: entryOf(code), env: { SHARD: 'two' } })
     expect(started.url).to.equal('http://127.0.0.1:1')
     expect(started.ready.shard).to.equal('two')
