@@ -14,15 +14,24 @@ import type { RequestHandler } from 'express'
 import { createCommandApi } from './app.ts'
 import { createAttemptRoutes } from './bookings/attempt-routes.ts'
 import { createDuffelHook } from './bookings/duffel-hook.ts'
+import { createForgetRoutes } from './bookings/forget-member.ts'
 import { createOperatorRoutes } from './bookings/operator-routes.ts'
+import { createBookingRoutes } from './bookings/routes.ts'
 import { createDocsRoutes } from './docs/routes.ts'
 import { createStoreRoutes } from './event-store/internal-routes.ts'
+import { createFlightRoutes } from './flights/routes.ts'
 import { createIntrospectRoute } from './introspect.ts'
+import { createMemberGuard } from './member-request.ts'
 import { createPersonalDataRoutes } from './personal-data/routes.ts'
-import { createStaffRoutes } from './staff/routes.ts'
+import { createRepublishRoutes } from './republish/routes.ts'
+import { createStaffAccountRoutes } from './staff/account-routes.ts'
+import { createStaffRoutes, type StaffRouteDeps } from './staff/routes.ts'
+import { createPropertyRoutes } from './stays/property-routes.ts'
+import { createReservationRoutes } from './stays/routes.ts'
 import { createTenantRoutes } from './tenants/routes.ts'
 
 const handler: RequestHandler = (_req, _res, next) => next()
+const members = createMemberGuard(handler)
 /** Routers only keep what they are given until a request comes, and none does. */
 const untouched = <T>(): T => ({}) as T
 
@@ -34,12 +43,14 @@ const app = createCommandApi({
     ready: async () => ({}),
   },
   serviceToken: 'a-service-token-of-tests',
-  memberAuth: handler,
   operatorAuth: handler,
-  searchFlights: handler,
-  createBooking: handler,
-  cancelBooking: handler,
-  operatorRoutes: [createOperatorRoutes(untouched())],
+  memberRoutes: [createFlightRoutes(untouched(), members), createBookingRoutes(untouched(), members)],
+  operatorRoutes: [
+    createOperatorRoutes(untouched()),
+    createForgetRoutes(untouched()),
+    createRepublishRoutes(untouched()),
+    createStaffAccountRoutes(untouched()),
+  ],
   internalRoutes: [
     createAttemptRoutes(untouched()),
     createStoreRoutes(untouched()),
@@ -47,7 +58,13 @@ const app = createCommandApi({
     createPersonalDataRoutes(untouched()),
     createIntrospectRoute(untouched()),
   ],
-  openRoutes: [createStaffRoutes(untouched()), createDuffelHook(untouched()), createDocsRoutes()],
+  openRoutes: [
+    createStaffRoutes({ ...untouched<StaffRouteDeps>(), staffAuth: handler }),
+    createReservationRoutes(untouched()),
+    createPropertyRoutes(untouched(), handler),
+    createDuffelHook(untouched()),
+    createDocsRoutes(),
+  ],
 })
 
 describe('the routes of command-api', () => {

@@ -1,5 +1,6 @@
 /** Settings of command-api. Durations are here so that fault tests can run in seconds; the defaults are production's. */
 import { fieldsAreValid, sharedFields } from '@portolan/infra/config.ts'
+import { intervalRuleSchema } from '@portolan/schemas/stays/periods.ts'
 import { z } from 'zod'
 import type { ProcessTimes } from './bookings/process.ts'
 
@@ -16,8 +17,18 @@ const second = 1000
 const minute = 60 * second
 const hour = 60 * minute
 
-const { nodeEnv, logLevel, httpHost, redisUrl, redisKeyPrefix, writeDatabaseUrl, serviceToken, workersUrl, testMode } =
-  sharedFields
+const {
+  nodeEnv,
+  logLevel,
+  httpHost,
+  redisUrl,
+  redisKeyPrefix,
+  writeDatabaseUrl,
+  serviceToken,
+  workersUrl,
+  rateLimit,
+  testMode,
+} = sharedFields
 
 /** Of topics that the log does not know yet; whoever opens the store first decides. */
 export const logPartitions = z.coerce.number().int().min(1).max(1024).default(16).meta({
@@ -37,6 +48,7 @@ export const commandApiConfigSchema = z
     writeDatabaseUrl,
     serviceToken,
     workersUrl,
+    rateLimit,
     testMode,
     logPartitions,
     port: sharedFields.port('COMMAND_API_PORT', 3001, 'port of command-api'),
@@ -59,12 +71,6 @@ export const commandApiConfigSchema = z
       description: 'checks webhooks of Duffel; without it they are refused',
       secret: true,
     }),
-    defaultRateLimit: z.coerce
-      .number()
-      .int()
-      .positive()
-      .default(100)
-      .meta({ env: 'RATE_LIMIT', description: 'requests per minute of a client address before its tenant is known' }),
     exchangeRatesDate: z.iso
       .date()
       .default('2026-11-01')
@@ -90,6 +96,10 @@ export const commandApiConfigSchema = z
     waitDefaultSeconds: z.coerce.number().int().min(0).max(30).default(30).meta({
       env: 'WAIT_DEFAULT_SECONDS',
       description: 'how long create and cancel wait for the outcome without a Prefer header, in s',
+    }),
+    intervalRule: intervalRuleSchema.default('nights').meta({
+      env: 'OTA_INTERVAL',
+      description: 'which days a stay occupies and asks for: nights, closed or literal',
     }),
     approvalTtlMs: duration('APPROVAL_TTL_MS', 24 * hour, 'until a pending approval expires'),
     stepWindowMs: duration(
@@ -129,6 +139,11 @@ export const commandApiConfigSchema = z
       'ATTEMPT_LOST_GRACE_MS',
       40 * second,
       "added to a call's own limits before an unreported attempt counts as unknown",
+    ),
+    forgottenCallMs: duration(
+      'FORGOTTEN_CALL_MS',
+      150 * second,
+      'how long a call that a restored store has forgotten may be under way: at least the claim window and the longest call',
     ),
   })
   .refine((config) => !(config.testMode && config.nodeEnv === 'production'), {

@@ -1,6 +1,8 @@
-/** What the member authentication of a contract puts on a request, typed for the routes behind it. */
+/** What the member authentication of a contract puts on a request, typed for the routes behind it, and what stands in front of those. */
+import { jsonBody } from '@portolan/infra/http/server.ts'
+import { type ProvokedError, provokedRefusal } from '@portolan/schemas/loyalty-errors.ts'
 import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
-import type { Response } from 'express'
+import type { RequestHandler, Response } from 'express'
 import type { CommandContext } from './event-store/handle-command.ts'
 
 export interface MemberRequest {
@@ -37,4 +39,20 @@ export function memberContext({
 }: MemberRequest): CommandContext {
   const actor = { kind: 'member' as const, id: memberId }
   return { tenantId: tenant.tenantId, actor, correlationId, causationId: null, traceparent, mockError }
+}
+
+/** What stands in front of a member's route; `answeredHere`: the values of `X-Mock-Error` that the route answers by itself. */
+export type MemberGuard = (...answeredHere: ProvokedError[]) => RequestHandler[]
+
+/** Authentication, then what a test provokes (contract section 6, only under TEST_MODE), then the body: a stranger's is not parsed. */
+export function createMemberGuard(authenticate: RequestHandler): MemberGuard {
+  return (...answeredHere) => [
+    authenticate,
+    (_req, res, next) => {
+      const refusal = provokedRefusal(memberRequest(res).mockError, answeredHere)
+      if (refusal) throw refusal
+      next()
+    },
+    jsonBody(),
+  ]
 }

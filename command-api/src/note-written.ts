@@ -7,12 +7,13 @@ export type NoteWritten = (
   res: Response,
   who: { tenantId: string; principal: string },
   positions: Positions,
+  streams: readonly string[],
 ) => Promise<void>
 
-/** generation: of the log. The header is set before the answer is sent; remembering never fails an answer. */
-export function createNoteWritten(written: WrittenPositions, generation: number): NoteWritten {
-  return async (res, { tenantId, principal }, positions) => {
-    const reflected = { generation, positions }
+/** streams: what was written. generation: of the log, never older than the positions that are noted. The header is set before the answer is sent; remembering never fails an answer. */
+export function createNoteWritten(written: WrittenPositions, generation: () => number): NoteWritten {
+  return async (res, { tenantId, principal }, positions, streams) => {
+    const reflected = { generation: generation(), positions, streams }
     res.set('Consistency-Token', encodeToken(reflected))
     await written.remember(tenantId, principal, reflected)
   }

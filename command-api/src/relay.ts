@@ -45,6 +45,10 @@ export const relayConfigSchema = z
       env: 'KAFKA_REPLICATION_FACTOR',
       description: "copies of topics the relay creates; -1 is the broker's default",
     }),
+    lostEventsMax: z.coerce.number().int().min(1).max(100_000_000).default(1_000_000).meta({
+      env: 'RELAY_LOST_EVENTS_MAX',
+      description: 'events of a restored store that are recorded as lost; with more it is taken for the wrong database',
+    }),
   })
   .refine(({ pollMs, leaseMs }) => pollMs * 2 <= leaseMs, {
     path: ['leaseMs'],
@@ -83,6 +87,7 @@ export async function start(config: RelayConfig, overrides: { logger?: Logger } 
           leaseMs: config.leaseMs,
           topicPrefix: config.kafkaTopicPrefix,
           replicationFactor: config.replicationFactor,
+          lostEventsMax: config.lostEventsMax,
         },
       ),
     )

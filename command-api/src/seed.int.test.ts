@@ -46,7 +46,7 @@ describe('seeding', () => {
     expect(await seedWith()).to.deep.equal(['coffeechain: TenantRegistered', 'operator: StaffAccountCreated'])
     const member = await authenticate('coffeechain', 'test_cc_api_key_12345', 'CC1234567')
     expect(member).to.include({ kind: 'member', principal: 'member:CC1234567' })
-    const operator = await createStaffSessions(pool).findCredentials('operator@portolan.example')
+    const operator = await createStaffSessions(pool).findCredentials({ email: 'operator@portolan.example' })
     expect(operator).to.include({ role: 'operator', tenantScope: null })
     expect(await passwordFits('portolan-demo-operator', operator?.passwordHash ?? null)).to.equal(true)
   })
@@ -92,6 +92,14 @@ describe('seeding', () => {
     expect(await seedWith({ SEED_TENANTS: JSON.stringify([teahouse]) })).to.include('teahouse: TenantRegistered')
     expect(await authenticate('teahouse', 'tea', 'TH0000001')).to.include({ kind: 'member', tenantId: 'teahouse' })
     expect((await authenticate('coffeechain', 'tea', 'CC1234567')).kind).to.equal('refused')
+  })
+
+  it('limits a tenant without a limit of its own by RATE_LIMIT, and CoffeeChain as its contract says', async () => {
+    const teahouse = { tenantId: 'teahouse', name: 'Teahouse', memberIdPattern: '^TH\\d{7}$', credential: 'tea' }
+    const limited = { ...teahouse, tenantId: 'limited', requestsPerMinute: 7 }
+    await seedWith({ RATE_LIMIT: '33', SEED_TENANTS: JSON.stringify([teahouse, limited]) })
+    const limitOf = async (id: string) => (await findTenant()(id))?.settings.limits.requestsPerMinute
+    expect(await Promise.all(['coffeechain', 'teahouse', 'limited'].map(limitOf))).to.deep.equal([100, 33, 7])
   })
 
   it('refuses the public password in production, and tenants it does not understand', () => {

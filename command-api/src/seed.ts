@@ -15,7 +15,7 @@ import { openEventStore } from './event-store/event-store.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
 import { OtherKeys } from './personal-data/sealing.ts'
 import { createStaffAccount, hasStaffAccount } from './staff/accounts.ts'
-import { coffeechainSettings } from './tenants/coffeechain.ts'
+import { coffeechainRequestsPerMinute, coffeechainSettings } from './tenants/coffeechain.ts'
 import { type SetTenantDeps, setTenant } from './tenants/set-tenant.ts'
 
 /** Documented in the README; nobody may run production with it. */
@@ -35,7 +35,7 @@ const furtherTenantsSchema = z.array(
   }),
 )
 
-const { nodeEnv, logLevel, redisUrl, redisKeyPrefix, writeDatabaseUrl } = sharedFields
+const { nodeEnv, logLevel, redisUrl, redisKeyPrefix, writeDatabaseUrl, rateLimit } = sharedFields
 
 export const seedConfigSchema = z
   .object({
@@ -44,6 +44,7 @@ export const seedConfigSchema = z
     redisUrl,
     redisKeyPrefix,
     writeDatabaseUrl,
+    rateLimit,
     logPartitions,
     personalDataKeys: z.string().meta({
       env: 'PERSONAL_DATA_KEYS',
@@ -124,9 +125,12 @@ async function seedTenants(deps: SetTenantDeps, config: SeedConfig): Promise<str
   const demo = { credential: config.coffeechainApiKey, partnerApiKey: config.coffeechainApiKey }
   const partnerBaseUrl = config.coffeechainApiUrl.replace(/\/$/, '')
   const wanted = [
-    { settings: coffeechainSettings({ partnerBaseUrl }), secrets: demo },
+    {
+      settings: coffeechainSettings({ requestsPerMinute: coffeechainRequestsPerMinute, partnerBaseUrl }),
+      secrets: demo,
+    },
     ...config.furtherTenants.map(({ credential, partnerApiKey, ...tenant }) => ({
-      settings: coffeechainSettings({ ...tenant, partnerBaseUrl }),
+      settings: coffeechainSettings({ requestsPerMinute: config.rateLimit, ...tenant, partnerBaseUrl }),
       secrets: { credential, partnerApiKey: partnerApiKey ?? demo.partnerApiKey },
     })),
   ]

@@ -1,13 +1,12 @@
 /** What a member is answered, from a booking's state: the created and cancelled bookings of the contract, or the problem it ended in. */
 import type { FailureReason, PassengerDetails } from '@portolan/schemas/bookings/messages.ts'
+import { type BookingStatus, wireStatus } from '@portolan/schemas/bookings/statuses.ts'
 import {
-  type BookingStatus,
   type CancelledBooking,
   type ConfirmedBooking,
   insufficientBalance,
   type PendingApprovalBooking,
   type PendingBooking,
-  wireStatus,
 } from '@portolan/schemas/bookings/views.ts'
 import { type ProblemCode, Rejection } from '@portolan/schemas/errors.ts'
 import type { Booking } from './booking.ts'
@@ -176,6 +175,7 @@ const failures: Readonly<
   'hold-expired': noLongerAvailable,
   'price-increased': noLongerAvailable,
   'approval-expired': { code: 'conflict', detail: 'The approval expired' },
+  'passenger-gone': { code: 'conflict', detail: "The passengers' data was forgotten" },
   'operator-decision': { code: 'conflict', detail: 'The booking was ended by an operator' },
 }
 

@@ -13,26 +13,28 @@ import { memberAccountStream } from '@portolan/schemas/topics.ts'
 import { Router } from 'express'
 import type { Effect } from '../event-store/append.ts'
 import { balanceIsRecorded, claimAnswer, recordBalance, reportOutcome, startAttempt } from './attempts.ts'
+import { attemptKey } from './booking.ts'
 import type { BookingDeps } from './booking-deps.ts'
 import { type Decision, nothing, type States } from './decider.ts'
 import { memberAccountStreamType } from './member-account.ts'
+import { endsNeedVerifiedLog, requireLogVerified } from './needs-verified-log.ts'
 import type { AttemptSettings } from './process.ts'
 
 /** How soon a worker whose member is busy with another movement asks again. */
 const busyRetryMs = 500
 
-/** A store that was restored to an earlier point must not grant what it has forgotten having granted. */
-const requireLogVerified: Effect = { name: 'require_log_verified', args: {} }
-
 type Attempt = StartAttempt | RecordBalance | ReportOutcome
 
-/** Errors: validation-error; unavailable while the log has not been compared with its copy (no claim is granted then). */
+/**
+ * Errors: validation-error; unavailable while the log has not been compared with its copy: no claim is granted then, and nothing ends on
+ * the word of somebody who holds none.
+ */
 export function createAttemptRoutes(deps: BookingDeps): Router {
   const routes = Router()
 
   routes.post('/internal/attempts/start', async (req, res) => {
     const command = parseInput(startAttemptSchema, req.body)
-    const states = await change(deps, command, startAttempt, [requireLogVerified])
+    const states = await change(deps, command, startAttempt, () => [requireLogVerified])
     res.json(startAnswer(states, command))
   })
 
@@ -49,7 +51,11 @@ export function createAttemptRoutes(deps: BookingDeps): Router {
   })
 
   routes.post('/internal/attempts/report', async (req, res) => {
-    await change(deps, parseInput(reportOutcomeSchema, req.body), reportOutcome)
+    const command = parseInput(reportOutcomeSchema, req.body)
+    await change(deps, command, reportOutcome, (decision, { booking }) => {
+      const isHolder = command.executionId !== null && booking?.executions[attemptKey(command)] === command.executionId
+      return isHolder ? [] : endsNeedVerifiedLog(decision)
+    })
     res.status(204).end()
   })
 
@@ -61,7 +67,7 @@ async function change<C extends Attempt>(
   deps: BookingDeps,
   command: C,
   decide: (states: States, command: C, now: string, settings: AttemptSettings) => Decision,
-  effects: Effect[] = [],
+  effectsOf: (decision: Decision, before: States) => Effect[] = () => [],
 ): Promise<States> {
   const { tenantId, memberId, correlationId, causationId, mockError, traceparent } = command
   const tenant = await deps.findTenant(tenantId)
@@ -82,7 +88,7 @@ async function change<C extends Attempt>(
     decide: (states, now) => {
       const isOwn = states.booking?.memberId === memberId
       const events = isOwn ? decide(states, command, now, { times: deps.times, resetBalance }) : nothing
-      return { events: { ...events }, effects: events.booking.length > 0 ? effects : [] }
+      return { events: { ...events }, effects: events.booking.length > 0 ? effectsOf(events, states) : [] }
     },
   })
   if (handled.replayed) throw new Error('a command without an idempotency key was replayed')

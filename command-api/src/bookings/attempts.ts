@@ -2,18 +2,20 @@
  * The workers' side of a booking: claiming an attempt, recording the balance before a movement, and reporting what came of it.
  *
  * An attempt that is claimed can end in two ways only: by a report of the execution that holds the claim, or by its watch, as an unknown
- * outcome. A report of that execution which arrives after the watch still counts as long as nobody has concluded otherwise.
+ * outcome. A report of that execution which arrives after the watch still counts as long as nobody has concluded otherwise; after that it
+ * may dispute the conclusion (disputes.ts).
  */
-import { bookingSteps } from '@portolan/schemas/bookings/messages.ts'
+import { type BookingEvent, bookingSteps } from '@portolan/schemas/bookings/messages.ts'
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep, Outcome, RecordBalance, ReportOutcome, StartAttempt } from '@portolan/schemas/steps.ts'
-import type { Booking } from './booking.ts'
+import { attemptKey, type Booking } from './booking.ts'
 import { conclude, type Decision, holdExpired, holdIsOver, nothing, type States } from './decider.ts'
-import { type At, attemptFailed, callLost, reportedLate, resolve, succeeded, timerFired, tooEarly } from './outcomes.ts'
+import { disputed } from './disputes.ts'
+import { doubtDeduction } from './lost-history.ts'
+import { type At, attemptFailed, callLost, reportedLate, succeeded, timerFired, tooEarly } from './outcomes.ts'
 import { type AttemptSettings, later, movementOf, movementSteps } from './process.ts'
-
-/** Furthest ahead a worker may put the last instant of sending. */
-const callBeforeMaxMs = 300_000
+import { resolve } from './readings.ts'
+import { isSameSighting, sightingOf } from './sightings.ts'
 
 const claimedStepNames: readonly string[] = Object.entries(bookingSteps)
   .filter(([, kind]) => kind.claimed)
@@ -34,16 +36,19 @@ export function startAttempt(states: States, command: StartAttempt, now: string,
     return finish(states, b, open, { kind: 'not-done', code: 'deadline-passed', retryAfterMs: 0 }, now, settings)
   }
   const isMovement = movementSteps.includes(command.step)
+  if (command.step === 'deduct' && states.account.lostBefore !== null) {
+    const doubt = doubtDeduction(b, states.account.lostBefore, now)
+    return conclude(states, { booking: [doubt], account: [] }, now, settings.times)
+  }
   if (isMovement && states.account.open) return nothing
-  const { executionId, callBefore, callTimeoutMs } = command
-  // A worker whose clock is off would have its attempt declared lost at once, or hold the member's account for long.
-  if (callBefore <= now || callBefore > later(now, callBeforeMaxMs)) return nothing
+  const { executionId, callWithinMs, callTimeoutMs } = command
+  const callBefore = later(now, callWithinMs)
   const lostAt = later(callBefore, callTimeoutMs + settings.times.lostGraceMs)
   return {
     booking: [
       {
         type: 'AttemptStarted',
-        data: { step: open.step, attempt: open.attempt, executionId, callBefore, lostAt },
+        data: { step: open.step, attempt: open.attempt, executionId, at: now, callBefore, lostAt },
       },
     ],
     account: isMovement ? [{ type: 'MovementOpened', data: { ...movementOf(b, open), executionId, at: now } }] : [],
@@ -89,7 +94,7 @@ export function reportOutcome(
   settings: AttemptSettings,
 ): Decision {
   const b = states.booking
-  if (!b || b.endedAt) return nothing
+  if (!b) return nothing
   const open = b.open[command.step]
   if (!open || open.attempt !== command.attempt) return lateReport(states, b, command, now, settings)
   if (open.claim && open.claim.executionId !== command.executionId) return nothing
@@ -116,8 +121,24 @@ function consequence(at: At, outcome: Outcome): Decision {
   // Whatever came of a timer's job, its time is what counts.
   if (step === 'attempt-watch') return watchFired(at)
   if (timers.includes(step)) return timerFired(at)
-  if (outcome.kind !== 'succeeded') return attemptFailed(at, outcome)
-  return lookUps.includes(step) ? resolve(at, outcome.result) : withEnd(at, succeeded(at, outcome.result))
+  if (lookUps.includes(step)) {
+    return withSighting(
+      at,
+      outcome,
+      outcome.kind === 'succeeded' ? resolve(at, outcome.result) : attemptFailed(at, outcome),
+    )
+  }
+  return outcome.kind === 'succeeded' ? withEnd(at, succeeded(at, outcome.result)) : attemptFailed(at, outcome)
+}
+
+/** Records what a look-up saw, for whoever may have to decide, where it differs from the last time. */
+function withSighting({ b, open, now }: At, outcome: Outcome, decision: Decision): Decision {
+  const step = b.unknown?.step ?? b.awaiting?.step
+  const saw = sightingOf(open.step, outcome)
+  if (!step || isSameSighting(b.lastSeen, saw)) return decision
+  const attempt = b.unknown?.attempt ?? b.attempts[step] ?? 1
+  const seen: BookingEvent = { type: 'OutcomeRead', data: { step, attempt, look: open.attempt, saw, at: now } }
+  return { ...decision, booking: [seen, ...decision.booking] }
 }
 
 /** The claim's time is over without a report: nobody knows what came of the call. */
@@ -136,8 +157,8 @@ function retryTimer(open: OpenStep, dueAt: string, now: string): Decision {
 }
 
 /**
- * The report of an attempt that had already been declared unknown. It settles the question if the question still stands, and only from
- * the execution that held the claim: no other can know.
+ * The report of an attempt that had already been declared unknown. It settles the question if the question still stands, otherwise it may
+ * contradict the answer; and only from the execution that held the claim: no other can know.
  */
 function lateReport(
   states: States,
@@ -148,7 +169,8 @@ function lateReport(
 ): Decision {
   const { step, attempt, executionId, outcome } = command
   const isTheQuestion = b.unknown?.step === step && b.unknown.attempt === attempt
-  if (!isTheQuestion || b.executions[step] !== executionId || outcome.kind === 'unknown') return nothing
+  if (b.executions[attemptKey(command)] !== executionId || outcome.kind === 'unknown') return nothing
+  if (!isTheQuestion) return { booking: disputed(b, command, now, settings.times), account: [] }
   const open: OpenStep = { step, attempt, dueAt: now, deadline: now, input: {}, claim: null }
   return conclude(
     states,

@@ -2,11 +2,10 @@
 import type { ServiceClient } from '@portolan/infra/http/client.ts'
 import type { BookedOffer, BookingEvent, BookingPrice } from '@portolan/schemas/bookings/messages.ts'
 import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
-import type { Response } from 'express'
 import type { Effect } from '../event-store/append.ts'
 import type { EventStore } from '../event-store/event-store.ts'
-import type { Positions } from '../event-store/read.ts'
 import type { StreamType } from '../event-store/stream-type.ts'
+import type { NoteWritten } from '../note-written.ts'
 import type { BookingState } from './booking.ts'
 import type { ProcessTimes } from './process.ts'
 
@@ -17,7 +16,7 @@ export interface SealingKey {
 }
 
 export interface PersonalData {
-  /** Runs a command that seals; runs it once more when another command made the person's first key at the same time. */
+  /** Runs a command that seals; runs it once more when another command made or forgot the person's key at the same time. */
   withKey<T>(tenantId: string, personId: string, command: (key: SealingKey) => Promise<T>): Promise<T>
   /** In the order of `items`; `gone` when the person's key was deleted. */
   unsealAll(
@@ -40,7 +39,7 @@ export interface BookingDeps {
   findTenant(tenantId: string): Promise<TenantSettings | null>
   personalData: PersonalData
   /** Sets the `Consistency-Token` of an answer and remembers the positions for the principal's next reads. */
-  noteWritten(res: Response, who: { tenantId: string; principal: string }, positions: Positions): Promise<void>
+  noteWritten: NoteWritten
   newId(prefix: string): string
   waitDefaultSeconds: number
 }

@@ -11,6 +11,7 @@ import { expect } from 'chai'
 import { evolveSteps, reconcileSteps } from '../event-store/steps.ts'
 import { balanceIsRecorded, claimAnswer, recordBalance, reportOutcome, startAttempt } from './attempts.ts'
 import { type Booking, type BookingState, evolveBooking } from './booking.ts'
+import { type CorrectOutcome, correctOutcome, settleRecovery } from './corrections.ts'
 import {
   approveBooking,
   cancelBooking,
@@ -23,6 +24,7 @@ import {
 } from './decider.ts'
 import { emptyAccount, evolveAccount, type MemberAccount } from './member-account.ts'
 import { type DecideOutcome, decideOutcome } from './operator.ts'
+import { afterExpiry } from './overdue.ts'
 import { nextSteps, type ProcessTimes } from './process.ts'
 
 export const second = 1000
@@ -41,6 +43,7 @@ export const times: ProcessTimes = {
   pollEveryMs: 15 * second,
   operatorWindowMs: 24 * hour,
   lostGraceMs: 40 * second,
+  forgottenCallMs: 150 * second,
 }
 
 export const price = { amountMinor: 35_000, currency: 'USD', loyaltyAmount: 35_000, loyaltyCurrency: 'stars' } as const
@@ -83,6 +86,8 @@ export class BookingSpec {
   /** What the last decision appended, the process manager's step events included. */
   appended: BookingEvent[] = []
   appendedToAccount: MemberEvent[] = []
+  /** Code of the refusal that came with what was recorded. */
+  refused: string | null = null
   private open: readonly OpenStep[] = []
   private readonly lastAttempt = new Map<string, number>()
 
@@ -106,7 +111,7 @@ export class BookingSpec {
 
   /** Types of the facts the last decision appended to the booking, without step events. */
   get facts(): string[] {
-    return this.appended.map((event) => event.type).filter((type) => !stepEventTypes.includes(type))
+    return this.appended.map((event) => event.type).filter((type) => !unnamed.includes(type))
   }
 
   get accountFacts(): string[] {
@@ -159,16 +164,19 @@ export class BookingSpec {
   }
 
   approve(): this {
-    return this.appends({ booking: approveBooking(this.state, 'stf_1', this.member.now), account: [] })
+    return this.decides(({ booking }) => ({
+      booking: approveBooking(booking, 'stf_1', this.member.now),
+      account: [],
+    }))
   }
 
   reject(): this {
-    return this.appends({ booking: rejectBooking(this.state, 'stf_1', 'too expensive', this.member.now), account: [] })
+    return this.decides((states) => rejectBooking(states, 'stf_1', 'too expensive', this.member.now, times))
   }
 
   cancel(refundRequested = true): this {
     const command = { by: 'CC1234567', refundRequested, reasonSealed: null }
-    return this.appends(cancelBooking(this.states, command, this.member.now, times))
+    return this.decides((states) => cancelBooking(states, command, this.member.now, times))
   }
 
   webhook(): this {
@@ -177,14 +185,32 @@ export class BookingSpec {
 
   operator(decision: DecideOutcome['decision'], more: Partial<DecideOutcome> = {}): this {
     const command = { by: 'stf_1', decision, reason: 'looked it up', ...more }
-    return this.appends(decideOutcome(this.states, command, this.member.now, this.settings))
+    return this.decides((states) => decideOutcome(states, command, this.member.now, this.settings))
   }
 
-  settleOwed(): this {
-    return this.appends({
-      booking: [],
-      account: settleOwedRefund(this.states, 'stf_1', 'paid by voucher', this.member.now),
-    })
+  correct(step: string, attempt: number, happened: boolean, more: Partial<CorrectOutcome> = {}): this {
+    const command = { step, attempt, happened, by: 'stf_2', reason: 'the partner wrote', ...more }
+    return this.decides((states) => correctOutcome(states, command, this.member.now, this.settings))
+  }
+
+  /** Settles the whole of what is to be recovered, unless another amount was seen. */
+  recover(how: 'recovered' | 'waived', seen?: number): this {
+    const amount = seen ?? this.openAmount('recoverable')
+    if (amount === 0) return this.appends({ booking: [], account: [] })
+    const command = { how, amount, by: 'stf_2', reason: 'paid at the counter' }
+    return this.appends({ booking: [], account: settleRecovery(this.states, command, this.member.now) })
+  }
+
+  /** Settles the whole of what is owed, unless another amount was seen. */
+  settleOwed(seen?: number): this {
+    const amount = seen ?? this.openAmount('owed')
+    if (amount === 0) return this.appends({ booking: [], account: [] })
+    const command = { amount, by: 'stf_1', reason: 'paid by voucher' }
+    return this.appends({ booking: [], account: settleOwedRefund(this.states, command, this.member.now) })
+  }
+
+  private openAmount(of: 'owed' | 'recoverable'): number {
+    return this.member.account[of][this.booking.bookingId]?.amount ?? 0
   }
 
   /** Asks for the claim of the step's attempt (the open one unless told). Returns the answer the worker gets. */
@@ -192,7 +218,7 @@ export class BookingSpec {
     const command = {
       ...this.reference(step, attempt),
       executionId,
-      callBefore: new Date(this.member.nowMs + 5 * second).toISOString(),
+      callWithinMs: 5 * second,
       callTimeoutMs: 10 * second,
     }
     this.appends(startAttempt(this.states, command, this.member.now, this.settings))
@@ -245,6 +271,13 @@ export class BookingSpec {
     return claim.executionId
   }
 
+  /** Decides like the routes do: what is overdue expires first. `refused` says when the command was refused nevertheless. */
+  private decides(decide: (states: States) => Decision): this {
+    const decision = afterExpiry(this.states, this.member.now, times, decide)
+    this.refused = decision.refusal?.code ?? null
+    return this.appends(decision)
+  }
+
   appends({ booking, account }: Decision): this {
     for (const event of booking) validate(bookingEvents, event)
     for (const event of account) validate(memberEvents, event)
@@ -285,7 +318,8 @@ export class BookingSpec {
     expect(claimed.length, 'claimed attempts').to.be.at.most(1)
     const standing = [b.unknown && !b.operator, b.awaiting && !b.operator, b.operator].filter(Boolean)
     expect(standing.length, 'things in the way').to.be.at.most(1)
-    if (b.endedAt) expect(this.openSteps, 'open steps of an ended booking').to.deep.equal([])
+    const disputed = Object.values(b.disputes).some(({ isOpen }) => isOpen) ? ['operator-decision'] : []
+    if (b.endedAt) expect(this.openSteps, 'open steps of an ended booking').to.deep.equal(disputed)
     else if (b.phase !== 'confirmed') expect(this.openSteps, 'open steps of a booking under way').not.to.deep.equal([])
     if (claimed.length > 0) expect(this.openSteps, 'watch of a claimed attempt').to.include('attempt-watch')
   }
@@ -326,7 +360,8 @@ export class BookingSpec {
   }
 }
 
-const stepEventTypes = ['StepRequested', 'StepWithdrawn', 'AttemptStarted', 'AttemptEnded']
+/** Neither step events nor what look-ups saw change what is known; `events` has them. */
+const unnamed = ['StepRequested', 'StepWithdrawn', 'AttemptStarted', 'AttemptEnded', 'OutcomeRead']
 
 function validate(catalogue: EventCatalogue, event: { type: string; data: unknown }): void {
   expect(validateEvent(catalogue, event.type, event.data), `${event.type} keeps every field`).to.deep.equal(event.data)

@@ -5,7 +5,10 @@
 import type { BookedOffer } from '@portolan/schemas/bookings/messages.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import type { OpenStep, Outcome } from '@portolan/schemas/steps.ts'
-import { BookingSpec, foundOrder, minute, outcomes, price, SpecMember, second } from './booking-spec.ts'
+import { isDoubted } from './booking.ts'
+import { BookingSpec, foundOrder, minute, outcomes, price, SpecMember, second, times } from './booking-spec.ts'
+import { conclude } from './decider.ts'
+import { markLostHistory } from './lost-history.ts'
 import { movementIdOf } from './process.ts'
 
 /** One execution of a claimed attempt in a worker's memory. */
@@ -55,9 +58,12 @@ export class BookingWorld {
   readonly orders = new Map<BookingSpec, SupplierOrder>()
   balance = startBalance
   private coffee = 1
+  private generation = 1
   /** How much time passes at once, at most: some walks are quick, in some everything is late. */
   private readonly hurry: number
   isFaultless = false
+  /** Half of what operators say about movements is wrong. */
+  operatorsErr = false
   private readonly random: () => number
   private transactions = new Set<string>()
   private executions: Execution[] = []
@@ -102,6 +108,7 @@ export class BookingWorld {
       [0.5, 'an owed refund is settled', () => spec.settleOwed()],
       [0.3, 'the member buys a coffee', () => this.buyCoffee()],
       [0.2, 'the partner resets', () => this.reset()],
+      [0.2, 'the store was restored', () => this.mark(spec)],
     ])
     act()
     return name
@@ -305,13 +312,24 @@ export class BookingWorld {
     const order = this.orders.get(spec)
     if (movements.includes(step)) {
       const id = movementIdOf(booking.bookingId, step, attempt)
-      if (this.moved.includes(id)) spec.operator('happened', this.chance(0.5) ? { transactionId: id } : {})
-      else spec.operator(step === 'refund' ? this.pick(['did-not-happen', 'retry', 'owe']) : 'did-not-happen')
+      const isMistaken = this.operatorsErr && this.chance(0.5)
+      if (this.moved.includes(id) !== isMistaken)
+        spec.operator('happened', this.chance(0.5) ? { transactionId: id } : {})
+      else if (step === 'refund') spec.operator(this.pick(['did-not-happen', 'retry', 'owe']))
+      else spec.operator(isDoubted(booking, step) ? this.pick(['did-not-happen', 'retry']) : 'did-not-happen')
       return
     }
     const wanted = step === 'place-hold' ? 'held' : step === 'issue-tickets' ? 'ticketed' : 'cancelled'
     if (order?.state === wanted) spec.operator('happened', { orderId: 'ord_1' })
     else spec.operator(step === 'cancel-order' ? 'retry' : 'did-not-happen')
+  }
+
+  /** A restored store, of which nothing happens to be lost, doubts what it cannot know; claims of before are reported all the same. */
+  private mark(spec: BookingSpec): void {
+    this.generation += 1
+    const lost = { generation: this.generation, lostEvents: this.pick([0, 3]) }
+    const mark = markLostHistory(spec.states, lost, this.member.now, spec.settings)
+    spec.appends(mark.booking.length > 0 ? conclude(spec.states, mark, this.member.now, times) : mark)
   }
 
   private buyCoffee(): void {

@@ -7,13 +7,17 @@
 import type { BookedOffer, BookingEvent, FailureReason } from '@portolan/schemas/bookings/messages.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
-import { type Booking, type BookingState, evolveBooking } from './booking.ts'
-import type { MemberAccount } from './member-account.ts'
-import { claimedSteps, later, owesGiveBack, type ProcessTimes, undoSteps } from './process.ts'
+import { type Booking, type BookingState, evolveBooking, isDoubted } from './booking.ts'
+import { askInstead } from './lost-history.ts'
+import { evolveAccount, type MemberAccount } from './member-account.ts'
+import { claimedSteps, isUnderWay, later, owesGiveBack, type ProcessTimes, undoSteps } from './process.ts'
+import { settleUp } from './settle-up.ts'
 
 export interface Decision {
   booking: BookingEvent[]
   account: MemberEvent[]
+  /** What the caller is refused with although these events are recorded: they were due anyway. */
+  refusal?: Rejection
 }
 
 export interface States {
@@ -45,25 +49,28 @@ export function requestBooking(command: RequestBooking, now: string, times: Proc
 }
 
 /**
- * Approves a pending booking; [] when it was approved before. An approval that is met too late expires the booking instead: the caller
- * sees that in the state.
+ * Approves a pending booking; [] when it was approved before.
  * Rejects: booking-not-found, not-pending-approval.
  */
 export function approveBooking(state: BookingState, by: string, now: string): BookingEvent[] {
   const b = existing(state)
   if (b.approval?.approvedAt) return []
   if (b.phase !== 'pending_approval') return refuseDecision(b)
-  if (approvalIsOver(b, now)) return [approvalExpired(now)]
   return [{ type: 'BookingApproved', data: { by, at: now } }]
 }
 
-/** Rejects a pending booking; [] when it was rejected before. Rejects: booking-not-found, not-pending-approval. */
-export function rejectBooking(state: BookingState, by: string, reason: string, now: string): BookingEvent[] {
-  const b = existing(state)
-  if (b.phase === 'rejected') return []
+/**
+ * Rejects a pending booking; nothing when it was rejected before. One of which more is in doubt is undone instead, which asks first.
+ * Rejects: booking-not-found, not-pending-approval.
+ */
+export function rejectBooking(states: States, by: string, reason: string, now: string, times: ProcessTimes): Decision {
+  const b = existing(states.booking)
+  if (b.phase === 'rejected') return nothing
   if (b.phase !== 'pending_approval') return refuseDecision(b)
-  if (approvalIsOver(b, now)) return [approvalExpired(now)]
-  return [{ type: 'BookingRejected', data: { by, reason, at: now } }]
+  const rejected: BookingEvent = isDoubted(b, 'deduct')
+    ? compensation('operator-decision', now)
+    : { type: 'BookingRejected', data: { by, reason, at: now } }
+  return conclude(states, { booking: [rejected], account: [] }, now, times)
 }
 
 /** Whether a pending approval has run out at `now`. */
@@ -71,10 +78,11 @@ export function approvalIsOver(b: Booking, now: string): boolean {
   return b.phase === 'pending_approval' && b.approval !== null && now >= b.approval.expiresAt
 }
 
-export const approvalExpired = (now: string): BookingEvent => ({
-  type: 'BookingExpired',
-  data: { reason: 'approval-expired', at: now },
-})
+/** The end of an approval's time; a booking of which more is in doubt is undone, which asks first. */
+export function approvalExpired(b: Booking, now: string): BookingEvent {
+  if (isDoubted(b, 'deduct')) return compensation('approval-expired', now, null, 'expired')
+  return { type: 'BookingExpired', data: { reason: 'approval-expired', at: now } }
+}
 
 /**
  * Cancels for the member; [] when a cancellation was asked for before. A booking whose outcome is still open is cancelled once it is known.
@@ -94,12 +102,7 @@ export function cancelBooking(
   if (b.offer.outbound.departure.time <= now) {
     throw new Rejection('not-cancellable', `The flight of booking '${b.bookingId}' has departed`)
   }
-  if (approvalIsOver(b, now)) return { booking: [approvalExpired(now)], account: [] }
   const asked: BookingEvent = { type: 'CancellationRequested', data: { ...command, at: now } }
-  if (b.phase === 'pending_approval') {
-    const done: BookingEvent = { type: 'BookingCancelled', data: { refund: 'not_applicable', at: now } }
-    return { booking: [asked, done], account: [] }
-  }
   return conclude(states, { booking: [asked], account: [] }, now, times)
 }
 
@@ -112,13 +115,26 @@ export function hastenPoll(state: BookingState, now: string): BookingEvent[] {
   return open && open.dueAt > now ? [{ type: 'StepHastened', data: { step: open.step, at: now } }] : []
 }
 
-/** Records that an owed refund was given back outside. [] when nothing is owed for the booking. Rejects: booking-not-found. */
-export function settleOwedRefund(states: States, by: string, reason: string, now: string): MemberEvent[] {
-  const b = existing(states.booking)
-  const owed = states.account.owed[b.bookingId]
-  if (!owed) return []
-  const { bookingId, memberId } = b
-  return [{ type: 'OwedRefundSettled', data: { bookingId, memberId, ...owed, by, reason, at: now } }]
+/**
+ * Records that an owed refund was given back outside. [] when it was recorded before.
+ * Rejects: booking-not-found; conflict (another amount is owed than was seen).
+ */
+export function settleOwedRefund(
+  states: States,
+  { amount, by, reason }: { amount: number; by: string; reason: string },
+  now: string,
+): MemberEvent[] {
+  const { bookingId, memberId } = existing(states.booking)
+  const { owed, settled } = states.account
+  const due = owed[bookingId]
+  if (!due && settled[bookingId]?.amount === amount) return []
+  if (due?.amount !== amount) throw otherAmount('owed', due?.amount)
+  return [{ type: 'OwedRefundSettled', data: { bookingId, memberId, ...due, by, reason, at: now } }]
+}
+
+/** What was seen is not what stands open any more: a correction came between, or another settlement. */
+export function otherAmount(how: string, amount = 0): Rejection {
+  return new Rejection('conflict', `What is ${how} for this booking is ${amount}; look at the ledger again`)
 }
 
 /** Starts undoing a booking that cannot be completed; it ends as `to` once everything is taken back. */
@@ -131,9 +147,13 @@ export function compensation(
   return { type: 'CompensationStarted', data: { to, reason, availableBalance, at: now } }
 }
 
-/** Whether the supplier's unpaid order has run out at `now`, so that nothing may be deducted or paid for it any more. */
+/**
+ * Whether the supplier's unpaid order has run out at `now`, so that nothing may be deducted or paid for it any more. Once the tickets are
+ * being paid for, their outcome decides.
+ */
 export function holdIsOver(b: Booking, now: string): boolean {
-  return b.phase === 'arranging' && b.order?.state === 'held' && b.order.payBy !== null && now >= b.order.payBy
+  const isOver = b.phase === 'arranging' && b.order?.state === 'held' && b.order.payBy !== null && now >= b.order.payBy
+  return isOver && !isUnderWay(b, 'issue-tickets')
 }
 
 export const holdExpired = (now: string): BookingEvent => compensation('hold-expired', now, null, 'expired')
@@ -158,15 +178,23 @@ export function conclude(states: States, wanted: Decision, now: string, times: P
     ? { ...wanted, booking: wanted.booking.filter((event) => event.type !== 'CompensationStarted') }
     : wanted
   const b = decision.booking.reduce(evolveBooking, states.booking)
-  if (b?.phase !== 'undoing' || !b.undo || b.unknown || b.awaiting || b.operator || claimedSteps(b).length > 0) {
-    return decision
-  }
+  if (!b || b.endedAt || b.unknown || b.awaiting || b.operator || claimedSteps(b).length > 0) return decision
+  const doubts = askInstead(b, now, times)
+  if (doubts.length > 0) return { ...decision, booking: [...decision.booking, ...doubts] }
+  if (b.phase !== 'undoing' || !b.undo) return decision
   if (undoSteps(b, times).length > 0) return decision
   const owed = owesGiveBack(b) ? refundOwed(b, 'no transaction id is known', now) : nothing
   return {
     booking: [...decision.booking, ...owed.booking, ending(owed.booking.reduce(evolveBooking, b) ?? b, now)],
-    account: [...decision.account, ...owed.account],
+    account: [...decision.account, ...owed.account, ...settledAtEnd(states.account, decision.account, b, now)],
   }
+}
+
+/** Who gives an unpaid ticket back owes nothing for it any more, and who paid for it outside is owed that. */
+function settledAtEnd(before: MemberAccount, decided: readonly MemberEvent[], b: Booking, now: string): MemberEvent[] {
+  const account = decided.reduce(evolveAccount, before)
+  if (!account.recoverable[b.bookingId] && !account.recovered[b.bookingId]) return []
+  return settleUp(account, b, { by: 'portolan', reason: 'The ticket it stood for was given up' }, now)
 }
 
 function ending(b: Booking, now: string): BookingEvent {
@@ -189,7 +217,13 @@ export function existing(state: BookingState): Booking {
 }
 
 function refuseDecision(b: Booking): never {
-  throw new Rejection('not-pending-approval', `Booking with ID '${b.bookingId}' is not waiting for an approval`)
+  const isTooLate = b.phase === 'expired' && b.approval?.approvedAt === null
+  throw new Rejection(
+    'not-pending-approval',
+    isTooLate
+      ? `The approval of booking '${b.bookingId}' has expired`
+      : `Booking with ID '${b.bookingId}' is not waiting for an approval`,
+  )
 }
 
 export const nothing: Decision = { booking: [], account: [] }

@@ -40,7 +40,7 @@ describe('a booking that nobody asked for', () => {
       () => s.reject(),
       () => s.cancel(),
       () => s.operator('retry'),
-      () => s.settleOwed(),
+      () => s.settleOwed(1),
     ]
     for (const command of commands) expect(refusal(command)).to.equal('booking-not-found')
   })
@@ -144,6 +144,7 @@ describe('a booking that waits for an approval', () => {
     it(`expires when the first thing after its time is to ${command} it`, () => {
       const s = awaitingApproval().after(24 * hour)
       expect(s[command]().facts).to.deep.equal(['BookingExpired'])
+      expect(s.refused).to.equal(command === 'cancel' ? 'not-cancellable' : 'not-pending-approval')
     })
   }
 

@@ -1,10 +1,20 @@
 /**
  * The member's account and the comparison of balances. Seen failing when: settling any movement ends the open one; a reading equal to the
- * partner's reset balance, or explained by a reset before the call, is believed.
+ * partner's reset balance, or explained by a reset before the call, is believed; a snapshot leaves something of the account out.
  */
-import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
+import { sampleData } from '@portolan/infra/testing/samples.ts'
+import { type MemberEvent, memberEvents } from '@portolan/schemas/members/messages.ts'
+import { topics } from '@portolan/schemas/topics.ts'
 import { expect } from 'chai'
-import { emptyAccount, evolveAccount, judgeBalance, type OpenMovement } from './member-account.ts'
+import { randomFrom } from './booking-world-spec.ts'
+import {
+  emptyAccount,
+  evolveAccount,
+  judgeBalance,
+  type MemberAccount,
+  memberAccountStreamType,
+  type OpenMovement,
+} from './member-account.ts'
 
 const at = '2026-11-21T12:00:00.000Z'
 const movement = {
@@ -76,3 +86,42 @@ describe('a balance that is compared', () => {
     })
   }
 })
+
+describe('a snapshot of a member’s account', () => {
+  const { snapshots } = memberAccountStreamType
+  const throughJson = (account: MemberAccount) => snapshots?.read(JSON.parse(JSON.stringify(account))) ?? null
+
+  it('and the events behind it give what all events give, at every cut through random histories', () => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      const events = randomHistory(seed, 60)
+      const account = events.reduce(evolveAccount, emptyAccount())
+      for (let cut = 0; cut <= events.length; cut += 1) {
+        const kept = throughJson(events.slice(0, cut).reduce(evolveAccount, emptyAccount()))
+        if (!kept) throw new Error(`seed ${seed}: the snapshot at ${cut} does not fit`)
+        expect(events.slice(cut).reduce(evolveAccount, kept), `seed ${seed}, cut ${cut}`).to.deep.equal(account)
+      }
+    }
+  })
+
+  it('is not taken when its shape is another', () => {
+    const fits = JSON.parse(JSON.stringify(emptyAccount()))
+    expect(snapshots?.read(fits)).to.deep.equal(emptyAccount())
+    for (const other of [null, [], {}, { ...fits, more: 1 }, { ...fits, owed: undefined }, { ...fits, open: {} }])
+      expect(snapshots?.read(other), JSON.stringify(other)).to.equal(null)
+  })
+})
+
+/** Events of every type in any order, by golden samples, of three bookings. */
+function randomHistory(seed: number, length: number): MemberEvent[] {
+  const random = randomFrom(seed)
+  const types = Object.keys(memberEvents) as MemberEvent['type'][]
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T
+  return Array.from({ length }, () => {
+    const type = pick(types)
+    const bookingId = pick(['bkg_1', 'bkg_2', 'bkg_3'])
+    const named = { bookingId, movementId: `${bookingId}:deduct:1`, amount: pick([100, 200, 300]) }
+    const sample = sampleData(topics.members, type)
+    const fitting = Object.fromEntries(Object.entries(named).filter(([key]) => key in sample))
+    return { type, data: { ...sample, ...fitting } } as MemberEvent
+  })
+}

@@ -1,10 +1,11 @@
 /** What an operator may decide about an outcome that machines could not establish. Every decision is an audited event. */
 import type { BookingEvent } from '@portolan/schemas/bookings/messages.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
+import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep } from '@portolan/schemas/steps.ts'
-import type { Booking, StepTrouble } from './booking.ts'
+import { type Booking, isDoubted, type StepTrouble } from './booking.ts'
 import { conclude, type Decision, existing, nothing, type States } from './decider.ts'
-import { type At, deducted, didNotHappen, owed, refunded } from './outcomes.ts'
+import { type At, deducted, didNotHappen, owed, refunded, voidMovement } from './outcomes.ts'
 import type { AttemptSettings } from './process.ts'
 
 export interface DecideOutcome {
@@ -48,7 +49,10 @@ export function decideOutcome(
   const { by, decision, reason } = command
   const decided: BookingEvent = { type: 'OperatorDecided', data: { step, attempt, decision, by, reason, at: now } }
   const follow = consequence(at, command)
-  return conclude(states, { booking: [decided, ...follow.booking], account: follow.account }, now, settings.times)
+  const isReview = step === 'deduct' && states.account.lostBefore !== null
+  const reviewed: MemberEvent[] = isReview ? [{ type: 'AccountHistoryReviewed', data: { by, at: now } }] : []
+  const wanted = { booking: [decided, ...follow.booking], account: [...follow.account, ...reviewed] }
+  return conclude(states, wanted, now, settings.times)
 }
 
 function consequence(at: At, command: DecideOutcome): Decision {
@@ -59,6 +63,8 @@ function consequence(at: At, command: DecideOutcome): Decision {
     case 'did-not-happen':
       return didNotHappen(at, 'operator-decision')
     case 'retry':
+      // What only may have been done in a lost time was answered to nobody, so it can still be done.
+      if (isDoubted(at.b, step)) return { booking: [], account: voidMovement(at, 'established') }
       if (step !== 'refund' && step !== 'cancel-order') throw unfit(`'${step}' cannot be tried again`)
       return didNotHappen(at, 'operator-decision')
     case 'owe':

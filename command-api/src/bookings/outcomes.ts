@@ -1,20 +1,17 @@
 /**
  * What follows from the outcome of each step, by the table of the design's section 5: a success is recorded; what certainly did not
- * happen is tried again within its window or undone; what nobody knows becomes `unknown` and is reconciled, then decided by a person.
+ * happen is tried again within its window or undone; what nobody knows becomes `unknown` and is reconciled (readings.ts), then decided by
+ * a person.
  */
 import type { BookingEvent, FailureReason } from '@portolan/schemas/bookings/messages.ts'
-import {
-  acceptedOrderSchema,
-  insufficientBalanceSchema,
-  type LookedUpOrder,
-  stepResults,
-} from '@portolan/schemas/bookings/results.ts'
+import { acceptedOrderSchema, insufficientBalanceSchema, stepResults } from '@portolan/schemas/bookings/results.ts'
 import type { MemberEvent } from '@portolan/schemas/members/messages.ts'
 import type { OpenStep, Outcome } from '@portolan/schemas/steps.ts'
 import type { Booking } from './booking.ts'
 import { approvalExpired, compensation, type Decision, holdExpired, nothing, refundOwed } from './decider.ts'
-import { judgeBalance, type MemberAccount } from './member-account.ts'
+import type { MemberAccount } from './member-account.ts'
 import { type AttemptSettings, later, movementIdOf, movementOf, movementSteps } from './process.ts'
+import { costsAtMost } from './supplier-prices.ts'
 
 /** Where an outcome is judged: the booking, its member's account, the open step, the database's instant, the settings. */
 export interface At {
@@ -75,33 +72,10 @@ export function timerFired(at: At): Decision {
   const end = ended(at, 'succeeded', null, null)
   const dueAt = timeOf(b, open)
   if (now < dueAt) return facts(ended(at, 'not-done', 'early', tooEarly(dueAt, now)))
-  if (open.step === 'approval-expiry') return facts(end, approvalExpired(now))
+  if (open.step === 'approval-expiry') return facts(end, approvalExpired(b, now))
   if (open.step === 'hold-expiry') return facts(end, holdExpired(now))
   // The operators' entry stays; it is asked for again so that its alarm repeats.
   return facts(ended(at, 'not-done', 'overdue', later(now, settings.times.operatorWindowMs)))
-}
-
-/** What a reconciling or polling read says about the step in question. */
-export function resolve(at: At, result: unknown): Decision {
-  const { b, open } = at
-  if (open.step === 'reconcile-movement') return movementRead(at, stepResults['reconcile-movement'].parse(result))
-  const lookup = stepResults['reconcile-order'].parse(result)
-  const step = b.unknown?.step ?? b.awaiting?.step
-  if (!step) return facts(ended(at, 'succeeded', null, null))
-  if (
-    lookup.found &&
-    step !== 'cancel-order' &&
-    !lookup.order.cancelled &&
-    !costsWhatWasOffered(lookup.order, b.offer)
-  ) {
-    return facts(ended(at, 'succeeded', 'price-mismatch', null), operatorNeeded(at, 'price-mismatch'))
-  }
-  const happened = lookup.found ? orderSays(at, step, lookup.order) : []
-  if (happened.length > 0) return established(at, step, true, facts(...happened))
-  const isCalledOff = lookup.found && lookup.order.cancelled
-  if (!isCalledOff && (b.awaiting || !isSettled(at))) return notDone(at, 'not-found-yet', 0)
-  const reason = isCalledOff ? 'supplier-refused' : 'supplier-unavailable'
-  return established(at, step, false, didNotHappen({ ...at, open: { ...open, step } }, reason))
 }
 
 /** What follows when it is certain that `at.open.step` did not happen and the member has already been answered. */
@@ -176,14 +150,28 @@ function cancellationRefused(at: At, code: string): BookingEvent[] {
 }
 
 /** Did not happen, may be tried again: after a growing pause while the window lasts, then the step is given up. */
-function notDone(at: At, code: string, retryAfterMs: number): Decision {
+export function notDone(at: At, code: string, retryAfterMs: number): Decision {
   const { open, now } = at
   const retryAt = later(now, Math.max(retryAfterMs, pauseMs(at)))
   const account = voidMovement(at, code)
-  if (code !== 'deadline-passed' && retryAt <= open.deadline) {
+  if ((code !== 'deadline-passed' && retryAt <= open.deadline) || isOwedALook(at)) {
     return { booking: [ended(at, 'not-done', code, retryAt)], account }
   }
   return { booking: [ended(at, 'not-done', code, null), givenUp(at, code)], account }
+}
+
+/**
+ * Whether a look-up that came much too late, because the workers were away, is made once more before a person is asked: what was due
+ * before the deadline may have been read too early to conclude anything, or not at all.
+ */
+function isOwedALook({ b, open, now, settings }: At): boolean {
+  const isLookUp = b.unknown !== null || b.awaiting !== null
+  return (
+    isLookUp &&
+    isRead(open.step) &&
+    open.dueAt <= open.deadline &&
+    now > later(open.deadline, settings.times.reconcileEveryMs)
+  )
 }
 
 function givenUp(at: At, code: string): BookingEvent {
@@ -234,10 +222,18 @@ function becameUnknown(at: At, code: string): Decision {
   return {
     booking: [
       ended(at, 'unknown', code, null),
-      { type: 'OutcomeUnknown', data: { step, attempt, code, reconcileUntil, at: now } },
+      { type: 'OutcomeUnknown', data: { step, attempt, code, reconcileUntil, ...evidence(at, movement), at: now } },
     ],
     account: movement ? [{ type: 'MovementUnknown', data: { movementId: movement.movementId, at: now } }] : [],
   }
+}
+
+/** What is known about a call whose outcome is not: when it was made, and what a balance will be compared with. */
+function evidence({ open: { claim } }: At, movement: MemberAccount['open']) {
+  const call = claim && { ...(claim.at && { claimedAt: claim.at }), callBefore: claim.callBefore }
+  if (!movement) return { ...call }
+  const { kind, amount, currency, balanceBefore, readAt } = movement
+  return { ...call, movement: { kind, amount, currency, balanceBefore, readAt } }
 }
 
 function accepted(at: At, result: unknown): Decision {
@@ -245,7 +241,8 @@ function accepted(at: At, result: unknown): Decision {
   return facts(ended(at, 'accepted', null, null), supplierAccepted(at, at.open.step, orderId))
 }
 
-function supplierAccepted(at: At, step: string, orderId: string | undefined): BookingEvent {
+/** 202, or what amounts to it: the order comes later, and is polled for. */
+export function supplierAccepted(at: At, step: string, orderId: string | undefined): BookingEvent {
   const pollUntil = later(at.now, at.settings.times.pollWindowMs)
   return { type: 'SupplierAccepted', data: { step, ...(orderId ? { orderId } : {}), pollUntil, at: at.now } }
 }
@@ -267,63 +264,6 @@ function lateConsequence(at: At, outcome: Exclude<Outcome, { kind: 'unknown' }>)
   return outcome.kind === 'not-done' ? didNotHappen(at, unavailable(at.open.step)) : attemptFailed(at, outcome)
 }
 
-function movementRead(at: At, read: { balance: number; readAt: string }): Decision {
-  const { b, account, open, settings } = at
-  const { unknown } = b
-  if (!unknown) return facts(ended(at, 'succeeded', null, null))
-  const subject = { ...at, open: { ...open, step: unknown.step, attempt: unknown.attempt } }
-  const inconclusive = facts(ended(at, 'succeeded', 'inconclusive', null), operatorNeeded(at, 'inconclusive-balance'))
-  const mayHaveReset = settings.resetBalance !== undefined && read.readAt > unknown.reconcileUntil
-  if (!account.open || mayHaveReset) return inconclusive
-  switch (judgeBalance(account.open, read.balance, settings.resetBalance, isSettled(at))) {
-    case 'happened':
-      return established(
-        at,
-        unknown.step,
-        true,
-        unknown.step === 'deduct' ? deducted(subject, null) : refunded(subject, null),
-      )
-    case 'did-not-happen': {
-      const reason =
-        unknown.code === 'server-error' || unknown.code === 'connection-cut' ? 'partner-unavailable' : 'partner-timeout'
-      return established(at, unknown.step, false, didNotHappen(subject, reason))
-    }
-    case 'early':
-      return notDone(at, 'balance-unchanged', 0)
-    case 'inconclusive':
-      return inconclusive
-  }
-}
-
-/** What an order found at the supplier proves about the step that asked for it; [] when it proves nothing. */
-function orderSays(at: At, step: string, order: LookedUpOrder): BookingEvent[] {
-  const { b, now } = at
-  const { orderId, bookingReference, tickets, payBy, penaltyMinor, currency } = order
-  if (step === 'cancel-order') {
-    return order.cancelled ? [{ type: 'OrderCancelled', data: { orderId, penaltyMinor, currency, at: now } }] : []
-  }
-  if (order.cancelled) return []
-  if (step === 'place-hold') {
-    return [{ type: 'HoldPlaced', data: { orderId, bookingReference, payBy: payBy ?? now, at: now } }]
-  }
-  if (order.awaitingPayment) return []
-  if (tickets.length < b.passengers.length) return b.awaiting ? [] : [supplierAccepted(at, step, orderId)]
-  return [{ type: 'BookingConfirmed', data: { orderId, bookingReference, tickets, at: now } }]
-}
-
-function established(at: At, step: string, happened: boolean, follow: Decision): Decision {
-  const { b, now } = at
-  const attempt = b.unknown?.attempt ?? b.attempts[step] ?? 1
-  return {
-    booking: [
-      ended(at, 'succeeded', null, null),
-      { type: 'OutcomeEstablished', data: { step, attempt, happened, by: 'reconciliation', at: now } },
-      ...follow.booking,
-    ],
-    account: follow.account,
-  }
-}
-
 function fareRechecked(
   b: Booking,
   fare: ReturnType<(typeof stepResults)['recheck-fare']['parse']>,
@@ -333,33 +273,6 @@ function fareRechecked(
   if (balance < b.price.loyaltyAmount) return facts(compensation('insufficient-balance', now, balance))
   if (!costsAtMost(rest, b.offer)) return facts(compensation('price-increased', now, null, 'expired'))
   return facts({ type: 'FareConfirmed', data: { ...rest, at: now } })
-}
-
-type Amount = { supplierAmount: string; supplierCurrency: string }
-
-/** Compares decimal strings of one currency exactly; another currency counts as more expensive. */
-function costsAtMost(a: Amount, b: Amount): boolean {
-  return (
-    a.supplierCurrency === b.supplierCurrency && tenThousandths(a.supplierAmount) <= tenThousandths(b.supplierAmount)
-  )
-}
-
-/** Whether an order costs exactly what was offered; an order at another price is nothing we asked for. */
-function costsWhatWasOffered({ totalAmount, totalCurrency }: LookedUpOrder, offer: Amount): boolean {
-  return (
-    totalCurrency === offer.supplierCurrency && tenThousandths(totalAmount) === tenThousandths(offer.supplierAmount)
-  )
-}
-
-function tenThousandths(decimal: string): bigint {
-  const [whole = '0', fraction = ''] = decimal.split('.')
-  return BigInt(whole + fraction.padEnd(4, '0').slice(0, 4))
-}
-
-/** Judged by when the read was due, not by when it was reported: a reading from before says nothing, however late its report. */
-function isSettled(at: At): boolean {
-  const { b, open, settings } = at
-  return b.unknown !== null && open.dueAt >= later(b.unknown.since, settings.times.settleMs)
 }
 
 function isRead(step: string): boolean {
@@ -372,7 +285,7 @@ function settle(at: At, transactionId: string | null): MemberEvent[] {
 }
 
 /** Ends the attempt's movement; an attempt that was never claimed has none, and another booking's may be open. */
-function voidMovement(at: At, reason: string): MemberEvent[] {
+export function voidMovement(at: At, reason: string): MemberEvent[] {
   const { account, b, open, now } = at
   const movementId = movementIdOf(b.bookingId, open.step, open.attempt)
   return account.open?.movementId === movementId
@@ -380,15 +293,21 @@ function voidMovement(at: At, reason: string): MemberEvent[] {
     : []
 }
 
-function operatorNeeded(at: At, why: string): BookingEvent {
+/** Asks a person about what is unknown or accepted, otherwise about the step itself. */
+export function operatorNeeded(at: At, why: string): BookingEvent {
   const { b, open, now, settings } = at
   const accepted = b.awaiting && { step: b.awaiting.step, attempt: b.attempts[b.awaiting.step] ?? 1 }
   const subject = b.unknown ?? accepted ?? open
   const decideBy = later(now, settings.times.operatorWindowMs)
-  return { type: 'OperatorNeeded', data: { step: subject.step, attempt: subject.attempt, why, decideBy, at: now } }
+  const looks = isRead(open.step) ? { looks: open.attempt } : {}
+  return {
+    type: 'OperatorNeeded',
+    data: { step: subject.step, attempt: subject.attempt, why, ...looks, decideBy, at: now },
+  }
 }
 
-function ended(at: At, outcome: Outcome['kind'], code: string | null, retryAt: string | null): BookingEvent {
+/** The end of the attempt at hand. retryAt: when the step is tried again; null: not by itself. */
+export function ended(at: At, outcome: Outcome['kind'], code: string | null, retryAt: string | null): BookingEvent {
   const { step, attempt } = at.open
   return { type: 'AttemptEnded', data: { step, attempt, outcome, code, retryAt, at: at.now } }
 }
@@ -400,9 +319,11 @@ function deductReason(code: string): FailureReason {
 
 function supplierReason(code: string): FailureReason {
   if (code === 'offer-expired' || code === 'price-changed' || code === 'offer-unavailable') return 'offer-unavailable'
+  if (code === 'passenger-gone') return code
   return code === 'order-not-created' ? 'supplier-unavailable' : 'supplier-refused'
 }
 
-function facts(...booking: BookingEvent[]): Decision {
+/** A decision that concerns the booking alone. */
+export function facts(...booking: BookingEvent[]): Decision {
   return { booking, account: [] }
 }

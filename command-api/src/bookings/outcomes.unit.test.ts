@@ -35,7 +35,7 @@ describe('a hold', () => {
     ['price-changed', 'offer-unavailable'],
     ['offer-unavailable', 'offer-unavailable'],
     ['order-not-created', 'supplier-unavailable'],
-    ['passenger-gone', 'supplier-refused'],
+    ['passenger-gone', 'passenger-gone'],
   ] as const satisfies [string, FailureReason][]) {
     it(`that is refused as ${code} fails the booking as ${reason}`, () => {
       const s = requested().work('place-hold', outcomes.refused(code))

@@ -6,7 +6,7 @@
  * asked for, so a booking has at most one call to the outside world under way.
  */
 import type { WantedStep } from '@portolan/schemas/steps.ts'
-import type { Booking, BookingState } from './booking.ts'
+import { type Booking, type BookingState, isDoubted } from './booking.ts'
 
 /** Durations in milliseconds; every one is a setting, so that fault tests run in seconds. */
 export interface ProcessTimes {
@@ -29,6 +29,8 @@ export interface ProcessTimes {
   pollEveryMs: number
   /** How long an operator has before the queue's entry counts as overdue. */
   operatorWindowMs: number
+  /** How long a call that a restored store has forgotten may still be under way: the claim's window and the longest call. */
+  forgottenCallMs: number
   /** Added to callBefore + call timeout before an unreported attempt counts as unknown. */
   lostGraceMs: number
 }
@@ -44,8 +46,9 @@ export const movementSteps: readonly string[] = ['deduct', 'refund']
 
 /** All steps wanted in this state. Pure: every instant comes from the events. */
 export function nextSteps(state: BookingState, times: ProcessTimes): WantedStep[] {
-  if (!state || state.endedAt) return []
+  if (!state) return []
   const b = state
+  if (b.endedAt) return review(b)
   const timers = [...watches(b), ...holdExpiry(b)]
   if (b.operator) return [...timers, decision(b, b.operator)]
   if (b.unknown) return [...timers, reconciliation(b, b.unknown, times)]
@@ -59,8 +62,14 @@ export function nextSteps(state: BookingState, times: ProcessTimes): WantedStep[
     case 'undoing':
       return [...timers, ...undoSteps(b, times).slice(0, 1)]
     default:
-      return timers
+      return [...timers, ...review(b)]
   }
+}
+
+/** A disputed conclusion stands in no call's way, so it is asked about once the booking is at rest. */
+function review(b: Booking): WantedStep[] {
+  const dispute = Object.values(b.disputes).find(({ isOpen }) => isOpen)
+  return dispute ? [decision(b, { ...dispute, why: 'reported-late' })] : []
 }
 
 /** The next thing to do for a booking that is being arranged. */
@@ -168,9 +177,10 @@ function holdExpiry(b: Booking): WantedStep[] {
   return [wanted(b, 'hold-expiry', b.order.payBy, 0, {})]
 }
 
-function isUnderWay(b: Booking, step: string): boolean {
+/** Whether this step is claimed, its outcome stands open, or it may have been done in a time that was lost. */
+export function isUnderWay(b: Booking, step: string): boolean {
   const standing = b.unknown?.step ?? b.awaiting?.step ?? b.operator?.step
-  return standing === step || Boolean(b.open[step]?.claim)
+  return standing === step || Boolean(b.open[step]?.claim) || isDoubted(b, step)
 }
 
 /**

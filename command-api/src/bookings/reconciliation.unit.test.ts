@@ -90,6 +90,30 @@ describe('an unknown deduction of 35,000 stars from 100,000', () => {
     expect(s.member.nowMs).to.be.at.most(Date.parse(s.fact('OutcomeUnknown').reconcileUntil))
   })
 
+  describe('that nobody looked at for an hour, because the workers were away', () => {
+    const away = () => unknownDeduction().after(60 * minute)
+    const look = (s: BookingSpec, balance: number) =>
+      s.report('reconcile-movement', { kind: 'succeeded', result: { balance, readAt: s.member.now } })
+
+    it('is concluded by the late reading when that says it happened', () => {
+      expect(look(away(), 65_000).facts).to.deep.equal(['OutcomeEstablished', 'PaymentDeducted'])
+    })
+
+    it('is looked at once more when the balance is unchanged, and then did not happen', () => {
+      const s = look(away(), 100_000)
+      expect(s.booking.operator).to.equal(null)
+      expect(read(s, 100_000)).to.equal(60 * minute + 5 * second)
+      expect(s.facts).to.deep.equal(['OutcomeEstablished', 'CompensationStarted'])
+    })
+
+    it('goes to an operator when the partner cannot be asked then either', () => {
+      const s = away().report('reconcile-movement', outcomes.unavailable)
+      expect(s.booking.operator).to.equal(null)
+      s.at(s.step('reconcile-movement').dueAt).report('reconcile-movement', outcomes.unavailable)
+      expect(s.facts).to.deep.equal(['OperatorNeeded'])
+    })
+  })
+
   it('goes to an operator when the partner does not know the member any more', () => {
     const s = unknownDeduction()
       .after(5 * second)

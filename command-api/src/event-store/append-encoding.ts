@@ -8,7 +8,10 @@ export interface EncodedCommand {
   command: AppendCommand
   /** Names of what it changes, over all tenants: no two commands of running groups share one. */
   keys: string[]
-  /** Tenant, stream, idempotency key: two processes meet the same ones in this order, so that one waits instead of both. */
+  /**
+   * Tenant, what its effects lock, stream, idempotency key: two processes meet the same ones in this order, so that one waits instead of
+   * both. The locks of a group's commands are held until it commits.
+   */
   sortKey: string
   commandText: string
   /** One JSON object per event without its opening `{"command":n,`. */
@@ -53,7 +56,9 @@ export function encodeCommand(command: AppendCommand): EncodedCommand {
   return {
     command,
     keys: streams.map(({ stream }) => `${tenantId}/${stream}`),
-    sortKey: `${tenantId}/${streams[0]?.stream ?? ''}/${idempotency?.key ?? ''}`,
+    sortKey: [tenantId, ...effects.flatMap(({ lock }) => lock ?? []).sort(), streams[0]?.stream, idempotency?.key].join(
+      '/',
+    ),
     commandText,
     eventTexts,
     bytes: eventTexts.reduce((sum, text) => sum + text.length, commandText.length),

@@ -46,6 +46,8 @@ export interface Effect {
   args: Record<string, unknown>
   /** Name of what it locks, where two commands could lock several such things in different orders (`slot/17`). */
   lock?: string
+  /** Its command is committed in a group of its own: it looks at what others commit, which is not there yet within its group. */
+  alone?: boolean
 }
 
 export interface AppendCommand {
@@ -56,8 +58,8 @@ export interface AppendCommand {
 }
 
 export type AppendOutcome =
-  /** positions: of all events of the command, in the order of its streams. recordedAt: UTC instant. */
-  | { kind: 'committed'; recordedAt: string; positions: number[] }
+  /** positions: of all events of the command, in the order of its streams. recordedAt: UTC instant. generation: of the log at commit. */
+  | { kind: 'committed'; recordedAt: string; positions: number[]; generation: number }
   /** The idempotency key is taken. */
   | { kind: 'duplicate' }
   /** A stream moved on, or an effect asks for another decision. */
@@ -101,6 +103,7 @@ interface Queued extends EncodedCommand {
 
 type Answer = {
   at: string
+  generation: number
   heads: [topic: string, partition: number, base: number][] | null
   outcomes: Record<string, [kind: string, ...details: string[]]>
 }
@@ -123,7 +126,9 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: A
   async function append(command: AppendCommand): Promise<AppendOutcome> {
     if (queue.length >= QUEUE_MAX) throw new Rejection('unavailable', 'Too many commands are waiting to be committed')
     return new Promise((resolve, reject) => {
-      queue.push({ ...encodeCommand(command), busySince: null, resolve, reject })
+      const queued = { ...encodeCommand(command), busySince: null, resolve, reject }
+      if (command.effects.some(({ alone }) => alone)) lonely.push(queued)
+      else queue.push(queued)
       schedule()
     })
   }
@@ -208,7 +213,7 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: A
         const positions = queued.command.streams.flatMap(({ topic, partition, events }) =>
           events.map(() => nextPosition(topic, partition)),
         )
-        queued.resolve({ kind: 'committed', recordedAt, positions })
+        queued.resolve({ kind: 'committed', recordedAt, positions, generation: answer.generation })
       }
     }
   }
@@ -243,6 +248,7 @@ export type Appender = ReturnType<typeof createAppender>
 async function sendGroup(pool: pg.Pool, group: Queued[]): Promise<Answer> {
   const commands = `[${group.map((queued) => queued.commandText).join(',')}]`
   const events = group.flatMap((queued, index) => queued.eventTexts.map((text) => `{"command":${index + 1},${text}`))
+  reach('before-append')
   const { rows } = await pool.query<{ answer: Answer }>({
     name: 'append-commands',
     text: 'select append_commands($1, $2) as answer',

@@ -48,7 +48,7 @@ export async function openEventStore(deps: EventStoreDeps, options: EventStoreOp
   await checkServer(pool)
   const topics = await registerTopics(pool, options.topics ?? Object.values(topicNames), options.partitions ?? 16)
   const clock = options.clock ?? (await startDatabaseClock(pool, logger))
-  const waits = createStreamWaits(deps)
+  const waits = createStreamWaits({ ...deps, sawGeneration: topics.sawGeneration })
   const signal = createCommitSignal(appendPool)
   const appender = createAppender(
     {
@@ -62,21 +62,27 @@ export async function openEventStore(deps: EventStoreDeps, options: EventStoreOp
     { lanes: options.lanes },
   )
   const maintenance = startMaintenance(pool, options.idempotencyKeepHours ?? 24, logger)
+  const { settle, ...commands } = createHandle({ pool, appender, topics, clock, metrics, newId: randomUUID })
   return {
-    ...createHandle({ pool, appender, topics, clock, metrics, newId: randomUUID }),
-    load: <State, Event extends { type: string; data: unknown }>(
+    ...commands,
+    load: async <State, Event extends { type: string; data: unknown }>(
       tenantId: string,
       type: StreamType<State, Event>,
       stream: string,
-    ): Promise<Loaded<State>> => loadStream(pool, tenantId, type, stream),
+    ): Promise<Loaded<State>> => {
+      const loaded = await loadStream(pool, tenantId, type, stream)
+      topics.sawGeneration(loaded.generation)
+      return loaded
+    },
     waitFor: waits.waitFor,
     clock,
-    /** Of the log; belongs into every Consistency-Token. */
+    /** Of the log, now; belongs into every Consistency-Token. */
     generation: topics.generation,
     /** Ends waits early and stops timers; the caller ends pools and connections afterwards. */
     async stop() {
       await waits.stop()
       await maintenance.stop()
+      await settle()
       clock.stop()
     },
   }

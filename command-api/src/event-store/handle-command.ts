@@ -26,7 +26,16 @@ import {
 } from './idempotency.ts'
 import { createKeyedMutex } from './keyed-mutex.ts'
 import type { LogTopics } from './log-topics.ts'
-import { foldStream, type Loaded, streamQuery } from './read.ts'
+import {
+  foldStream,
+  type Loaded,
+  loadWhole,
+  nothingLoaded,
+  type StoredEvent,
+  streamsQuery,
+  type WantedStream,
+} from './read.ts'
+import { createSnapshots } from './snapshots.ts'
 import { reconcileSteps } from './steps.ts'
 import type { StreamType } from './stream-type.ts'
 
@@ -57,6 +66,8 @@ export type StatesOf<M extends StreamRequests> = { [K in keyof M]: StateOf<M[K]>
 export interface Decision<M extends StreamRequests> {
   events: { [K in keyof M]?: readonly EventOf<M[K]>[] }
   effects?: Effect[]
+  /** The command is refused with this although the events are recorded, because they were due whatever it asked for. */
+  refusal?: Rejection | undefined
 }
 
 export interface CommandRequest<M extends StreamRequests> {
@@ -77,6 +88,8 @@ export type Handled<M extends StreamRequests> =
       appended: EventEnvelope[]
       /** Of the events loaded and appended: what an answer to this command reflects. */
       positions: Positions
+      /** Present when the decision named one: to be thrown once the positions are noted. */
+      refusal?: Rejection | undefined
     }
   /** An earlier request with this idempotency key succeeded; load what `reference` names to answer. */
   | ({ replayed: true } & IdempotencyRecord)
@@ -99,6 +112,7 @@ interface Plan {
   command: AppendCommand | null
   states: Record<string, unknown>
   versions: Record<string, number>
+  refusal?: Rejection | undefined
 }
 
 /** Creates the process's `handle` and what belongs to its idempotency. */
@@ -107,6 +121,7 @@ export function createHandle(deps: HandleDeps) {
   const duration = metrics.histogram('command_duration_seconds', 'Commands from load to commit', ['outcome'])
   const conflicts = metrics.counter('command_conflicts_total', 'Lost version checks, decided again')
   const holdStreams = createKeyedMutex()
+  const snapshots = createSnapshots(pool, metrics)
 
   /**
    * Handles a command.
@@ -138,13 +153,18 @@ export function createHandle(deps: HandleDeps) {
       const states = mapValues(before.streams, ({ state }) => state) as StatesOf<M>
       let decision: Decision<M>
       try {
-        decision = request.decide(states, clock.now())
+        decision = request.decide(states, notBefore(before.streams, clock.now()))
       } catch (error) {
         return recordRejection(request.context.tenantId, request.idempotency, error)
       }
       const plan = makePlan(deps, request, before.streams, decision)
       const outcome: AppendOutcome | null = plan.command ? await appender.append(plan.command) : null
-      if (outcome === null || outcome.kind === 'committed') return done(request, before.streams, plan, outcome)
+      if (outcome === null || outcome.kind === 'committed') {
+        if (outcome) deps.topics.sawGeneration(outcome.generation)
+        const handled = done(request, before.streams, plan, outcome)
+        if (!handled.replayed) keepSnapshots(request, before.streams, plan, handled.appended)
+        return handled
+      }
       if (outcome.kind === 'refused') {
         return recordRejection(request.context.tenantId, request.idempotency, outcome.rejection)
       }
@@ -191,18 +211,70 @@ export function createHandle(deps: HandleDeps) {
     const { tenantId } = context
     const known = Object.entries(streams).filter(([, { isNew }]) => !isNew || isAgain)
     const lookUp = idempotency && (known.length > 0 || isAgain) ? idempotency : undefined
-    const queries = known.map(([, { stream }]) => streamQuery(tenantId, stream))
-    if (lookUp) queries.push(recordQuery(tenantId, lookUp))
-    const results = queries.length > 0 ? await withTenant(pool, tenantId, queries) : []
+    const wanted = known.map(([, { stream, type }]) => ({ stream, type, after: 0 }))
+    const { rows, record } = await read(tenantId, wanted, lookUp)
     const loaded: Record<string, Loaded<unknown>> = {}
-    for (const [name, { type }] of Object.entries(streams)) {
-      const result = results[known.findIndex(([other]) => other === name)]
-      loaded[name] = result ? foldStream(type, result.rows) : { state: type.initialState(), version: 0, positions: {} }
+    for (const [name, { type, stream }] of Object.entries(streams)) {
+      const nth = known.findIndex(([other]) => other === name) + 1
+      const own =
+        nth > 0
+          ? foldStream(
+              type,
+              rows.filter((row) => row.nth === nth),
+            )
+          : nothingLoaded(type)
+      loaded[name] = own ?? (await loadWhole(pool, tenantId, type, stream))
+      deps.topics.sawGeneration(loaded[name].generation)
     }
-    return { streams: loaded, record: lookUp ? replay(results.at(-1), lookUp) : null }
+    return { streams: loaded, record }
   }
 
-  return { handle, recordRejection, findRecord, singleFlight: createSingleFlight() }
+  /** In one round trip; the statement that loads sets the tenant by itself, a look-up beside it needs a transaction that does. */
+  async function read(tenantId: string, wanted: WantedStream[], lookUp: IdempotencyScope | undefined) {
+    const streams = wanted.length > 0 ? [streamsQuery(tenantId, wanted)] : []
+    if (!lookUp) {
+      const [only] = streams
+      return { rows: only ? (await pool.query<StoredEvent>(only)).rows : [], record: null }
+    }
+    const results = await withTenant(pool, tenantId, [...streams, recordQuery(tenantId, lookUp)])
+    const rows: StoredEvent[] = streams.length > 0 ? (results[0]?.rows ?? []) : []
+    return { rows, record: replay(results.at(-1), lookUp) }
+  }
+
+  /** Of the streams that have grown long, as they stand after the command. */
+  function keepSnapshots(
+    { context: { tenantId }, streams }: CommandRequest<StreamRequests>,
+    before: Record<string, Loaded<unknown>>,
+    plan: Plan,
+    appended: readonly EventEnvelope[],
+  ): void {
+    for (const [name, { type, stream }] of Object.entries(streams)) {
+      if (!type.snapshots) continue
+      const own = appended.filter((event) => event.stream === stream)
+      const last = own.at(-1)
+      if (!last) continue
+      const { folded } = before[name] as Loaded<unknown>
+      const { streamVersion: version, eventId } = last
+      snapshots.keep({
+        tenantId,
+        stream,
+        type,
+        state: plan.states[name],
+        version,
+        eventId,
+        folded: folded + own.length,
+      })
+    }
+  }
+
+  return {
+    handle,
+    recordRejection,
+    findRecord,
+    singleFlight: createSingleFlight(),
+    /** Waits for what is written behind the commands' backs; call before the pools end. */
+    settle: snapshots.settle,
+  }
 }
 
 export type CommandStore = ReturnType<typeof createHandle>
@@ -237,8 +309,16 @@ function makePlan<M extends StreamRequests>(
   }
   const effects = decision.effects ?? []
   const hasWork = idempotency || effects.length > 0 || appends.some(({ events }) => events.length > 0)
-  const command = hasWork ? { tenantId: context.tenantId, streams: appends, effects, idempotency } : null
-  return { command, states, versions }
+  const { tenantId } = context
+  const record = idempotency && refusedRecord(idempotency, decision.refusal)
+  const command = hasWork ? { tenantId, streams: appends, effects, idempotency: record } : null
+  return { command, states, versions, refusal: decision.refusal }
+}
+
+/** The record of a key; of a refused command that is its rejection, or nothing where such a rejection is not recorded. */
+function refusedRecord(scope: IdempotencyScope, refusal: Rejection | undefined) {
+  if (!refusal) return scope
+  return isRecorded(refusal) ? { ...scope, reference: null, rejection: refusal } : undefined
 }
 
 /** The decided events and the step events that follow, checked against the catalogue, and the state behind them. */
@@ -285,6 +365,7 @@ function done<M extends StreamRequests>(
     versions: plan.versions as { [K in keyof M]: number },
     appended,
     positions,
+    refusal: plan.refusal,
   }
 }
 
@@ -297,6 +378,12 @@ function envelopes(
     events.map((event, nth) => ({ ...event, tenantId, stream, streamVersion: expected + nth + 1, topic, partition })),
   )
   return all.map((event, nth) => ({ ...event, position: positions[nth] ?? Number.NaN, recordedAt }))
+}
+
+/** Time never runs backwards within a stream: another process whose clock is measured a little differently may have decided last. */
+function notBefore(streams: Record<string, Loaded<unknown>>, now: string): string {
+  const decided = Object.values(streams).flatMap(({ decidedAt }) => decidedAt ?? [])
+  return [now, ...decided].toSorted().at(-1) ?? now
 }
 
 function mapValues<T, U>(values: Record<string, T>, map: (value: T) => U): Record<string, U> {

@@ -1,5 +1,6 @@
 /** Housekeeping of the write database, by every command-api process on its own timer; two at once do no harm. */
 import type { Logger } from '@portolan/infra/log.ts'
+import { startRegularly } from '@portolan/infra/regularly.ts'
 import type pg from 'pg'
 
 const EVERY_MS = 60_000
@@ -23,24 +24,11 @@ export async function pruneIdempotencyKeys(pool: pg.Pool, keepHours: number): Pr
 
 /** Keeps table partitions for `events` ahead of the log and prunes idempotency records, now and every minute. */
 export function startMaintenance(pool: pg.Pool, keepHours: number, logger: Logger): { stop(): Promise<void> } {
-  let current = run()
-  const timer = setInterval(() => {
-    current = current.then(run)
-  }, EVERY_MS)
-  timer.unref()
-  async function run(): Promise<void> {
-    try {
-      const { rows } = await pool.query<{ created: number }>('select extend_events() as created')
-      const pruned = await pruneIdempotencyKeys(pool, keepHours)
-      if (rows[0]?.created || pruned) logger.info('store maintained', { created: rows[0]?.created, pruned })
-    } catch (error) {
-      logger.warn('store not maintained', { error })
-    }
+  async function maintain(): Promise<void> {
+    const { rows } = await pool.query<{ created: number }>('select extend_events() as created')
+    const pruned = await pruneIdempotencyKeys(pool, keepHours)
+    if (rows[0]?.created || pruned) logger.info('store maintained', { created: rows[0]?.created, pruned })
   }
-  return {
-    async stop() {
-      clearInterval(timer)
-      await current
-    },
-  }
+  const onError = (error: unknown) => logger.warn('store not maintained', { error })
+  return startRegularly(maintain, { everyMs: EVERY_MS, onError })
 }

@@ -17,8 +17,8 @@ export function evolveSteps(open: readonly OpenStep[], event: { type: string; da
     case 'StepRequested':
       return [...open.filter((step) => step.step !== data.step), { ...data, claim: null }]
     case 'AttemptStarted': {
-      const { executionId, callBefore, lostAt } = data
-      const claim = { executionId, callBefore, lostAt }
+      const { executionId, at, callBefore, lostAt } = data
+      const claim = { executionId, ...(at && { at }), callBefore, lostAt }
       return open.map((step) => (isSameAttempt(step, data) ? { ...step, claim } : step))
     }
     case 'AttemptEnded':
@@ -40,7 +40,10 @@ export function reconcileSteps(open: readonly OpenStep[], wanted: readonly Wante
     (step) => !open.some((other) => other.step === step.step && (other.claim || other.attempt === step.attempt)),
   )
   return [
-    ...withdrawn.map(({ step, attempt }) => ({ type: 'StepWithdrawn' as const, data: { step, attempt } })),
+    ...withdrawn.map(({ step, attempt, dueAt }) => ({
+      type: 'StepWithdrawn' as const,
+      data: { step, attempt, dueAt },
+    })),
     ...requested.map(({ step, attempt, dueAt, deadline, input }) => ({
       type: 'StepRequested' as const,
       data: { step, attempt, dueAt, deadline, input },

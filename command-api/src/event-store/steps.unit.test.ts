@@ -64,7 +64,7 @@ describe('reconciling open with wanted steps', () => {
 
   it('withdraws an unclaimed step that is no longer wanted', () => {
     expect(reconcileSteps(opened(requested('hold-expiry')), [])).to.deep.equal([
-      { type: 'StepWithdrawn', data: { step: 'hold-expiry', attempt: 1 } },
+      { type: 'StepWithdrawn', data: { step: 'hold-expiry', attempt: 1, dueAt: wanted('hold-expiry').dueAt } },
     ])
   })
 

@@ -5,17 +5,20 @@ import { createPool } from '@portolan/infra/postgres.ts'
 import { createRedis } from '@portolan/infra/redis.ts'
 import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { type TestDatabase, testDatabase } from '@portolan/infra/testing/database.ts'
+import type { Rejection } from '@portolan/schemas/errors.ts'
 import { type EventOf, event } from '@portolan/schemas/event-catalogue.ts'
 import { type OpenStep, stepEvents } from '@portolan/schemas/steps.ts'
 import { topics } from '@portolan/schemas/topics.ts'
+import { expect } from 'chai'
 import { z } from 'zod'
 import { type EventStoreOptions, openEventStore } from './event-store.ts'
 import type { CommandContext } from './handle-command.ts'
+import type { IdempotencyScope } from './idempotency.ts'
 import { evolveSteps } from './steps.ts'
 import type { StreamType } from './stream-type.ts'
 
 const counterEvents = {
-  Added: event(z.object({ amount: z.int() })),
+  Added: event(z.object({ amount: z.int(), at: z.string().optional() })),
   WorkWanted: event(z.object({ step: z.string(), attempt: z.int() })),
   WorkDropped: event(z.object({})),
   ...stepEvents,
@@ -62,6 +65,33 @@ export const contextOf = (tenantId = 'harbour'): CommandContext => ({
   correlationId: `test-${randomBytes(4).toString('hex')}`,
   causationId: null,
 })
+
+/** Starts a counter's stream, or goes on with one that exists after all. */
+export const start = (on: Store, stream: string, idempotency?: IdempotencyScope, tenantId?: string) =>
+  on.handle({
+    context: contextOf(tenantId),
+    streams: { counter: { type: counterType, stream, isNew: true } },
+    decide: () => ({ events: { counter: [added()] } }),
+    idempotency,
+  })
+
+/** Appends to a counter's stream. */
+export const add = (on: Store, stream: string, events: CounterEvent[] = [added()]) =>
+  on.handle({
+    context: contextOf(),
+    streams: { counter: { type: counterType, stream } },
+    decide: () => ({ events: { counter: events } }),
+  })
+
+/** What a command is refused with; fails when it is not refused. */
+export const rejectionOf = (promise: Promise<unknown>): Promise<Rejection> =>
+  promise.then(
+    () => expect.fail('was not rejected'),
+    (error: unknown) => error as Rejection,
+  )
+
+export type Fixture = Awaited<ReturnType<typeof createStoreFixture>>
+export type Store = Awaited<ReturnType<Fixture['open']>>
 
 /** A database and as many stores on it as asked for, each with connections of its own, as if in processes of their own. */
 export async function createStoreFixture() {

@@ -68,6 +68,25 @@ describe('waiting for a stream', () => {
     expect(await wait(stream, 2, 0)).to.deep.include({ done: false, version: 1 })
   })
 
+  it('reads each event once, however often it looks', async () => {
+    const stream = await newStream()
+    let folded = 0
+    const counting: typeof counterType = {
+      ...counterType,
+      evolve: (state, event) => {
+        folded += 1
+        return counterType.evolve(state, event)
+      },
+    }
+    const waiting = store.waitFor('harbour', counting, stream, reaches(3), { timeoutMs: 10_000 })
+    await eventually(() => folded === 1)
+    await add(other, stream)
+    await eventually(() => folded === 2)
+    await add(other, stream)
+    expect(await waiting).to.deep.include({ done: true, version: 3, folded: 3 })
+    expect(folded).to.equal(3)
+  })
+
   it('holds no connection', async () => {
     const stream = await newStream()
     const waiting = Array.from({ length: 50 }, () => wait(stream, 2, 10_000, 1))

@@ -20,6 +20,8 @@ export interface WaitDeps {
   subscriber: ReturnType<typeof createRedis>
   keyPrefix: string
   logger: Logger
+  /** Told of each load's (see log-topics.ts). */
+  sawGeneration(generation: number): void
 }
 
 export interface WaitOptions {
@@ -41,7 +43,7 @@ interface Waiter {
 }
 
 /** Starts waiting for this process: subscribes, and polls while somebody waits. */
-export function createStreamWaits({ pool, redis, subscriber, keyPrefix, logger }: WaitDeps) {
+export function createStreamWaits({ pool, redis, subscriber, keyPrefix, logger, sawGeneration }: WaitDeps) {
   const channel = `${keyPrefix}streams`
   const waiters = new Map<string, Set<Waiter>>()
   let timer: NodeJS.Timeout | undefined
@@ -102,7 +104,7 @@ export function createStreamWaits({ pool, redis, subscriber, keyPrefix, logger }
 
   /**
    * Waits until `isDone(state)`, at most `timeoutMs`, and answers with the state then.
-   * Costs one load at the end, and one for each version in between that was not it.
+   * Costs one load at the end, and one for each version in between that was not it; each reads only what the last one had not.
    */
   async function waitFor<State, Event extends { type: string; data: unknown }>(
     tenantId: string,
@@ -113,12 +115,14 @@ export function createStreamWaits({ pool, redis, subscriber, keyPrefix, logger }
   ): Promise<Waited<State>> {
     const endsAt = performance.now() + timeoutMs
     let seenVersion = fromVersion
+    let loaded: Loaded<State> | undefined
     for (;;) {
       const leftMs = endsAt - performance.now()
       if (seenVersion !== undefined && leftMs > 0 && !isStopped) {
         await nextVersion(tenantId, stream, seenVersion, leftMs)
       }
-      const loaded = await loadStream(pool, tenantId, type, stream)
+      loaded = await loadStream(pool, tenantId, type, stream, loaded)
+      sawGeneration(loaded.generation)
       const done = isDone(loaded.state)
       if (done || isStopped || performance.now() >= endsAt) return { ...loaded, done }
       seenVersion = loaded.version
@@ -136,6 +140,3 @@ export function createStreamWaits({ pool, redis, subscriber, keyPrefix, logger }
 
   return { waitFor, announce, stop, waiting: () => waiters.size }
 }
-
-export type StreamWaits = ReturnType<typeof createStreamWaits>
-export type WaitForStream = StreamWaits['waitFor']

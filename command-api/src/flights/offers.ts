@@ -2,6 +2,7 @@
 
 import type { Logger } from '@portolan/infra/log.ts'
 import { withTenant } from '@portolan/infra/postgres.ts'
+import { startRegularly } from '@portolan/infra/regularly.ts'
 import type { BookedOffer, BookingPrice } from '@portolan/schemas/bookings/messages.ts'
 import type { Pool } from 'pg'
 
@@ -68,20 +69,11 @@ const prunedPerBatch = 5000
 /** 500,000 offers a minute: more than the rate limits of several busy tenants let in. */
 const batchesMax = 100
 
-/** Prunes expired offers every minute; returns the stop function. */
-export function startOfferPruning(pool: Pool, logger: Logger): () => void {
-  let isPruning = false
-  const timer = setInterval(async () => {
-    if (isPruning) return
-    isPruning = true
-    try {
-      await pruneOffers(pool, prunedPerBatch, batchesMax)
-    } catch (error) {
-      logger.warn('offers not pruned', { error })
-    } finally {
-      isPruning = false
-    }
-  }, pruneEveryMs)
-  timer.unref()
-  return () => clearInterval(timer)
+/** Prunes expired offers, now and every minute. */
+export function startOfferPruning(pool: Pool, logger: Logger): { stop(): Promise<void> } {
+  const prune = async () => void (await pruneOffers(pool, prunedPerBatch, batchesMax))
+  return startRegularly(prune, {
+    everyMs: pruneEveryMs,
+    onError: (error) => logger.warn('offers not pruned', { error }),
+  })
 }

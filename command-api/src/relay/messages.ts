@@ -1,16 +1,17 @@
 /** Events as Kafka records: one record per event, in position order, in batches that a broker takes. */
 import type { KafkaMessage } from '@portolan/infra/kafka.ts'
+import { type LogTopicNames, ofGeneration } from '@portolan/infra/log-generation.ts'
 import type { EventEnvelope } from '@portolan/schemas/envelope.ts'
 
 export const BATCH_EVENTS_MAX = 500
 /** All records of one partition travel in one record batch, which has a broker limit of about 1 MB. */
 export const BATCH_BYTES_MAX = 512 << 10
 
-/** The record of an event. topicPrefix: the environment's; the envelope names its topic without it. */
-export function toMessage(topicPrefix: string, event: EventEnvelope): KafkaMessage {
+/** The record of an event; the envelope names its topic as the store does. */
+export function toMessage(names: LogTopicNames, event: EventEnvelope): KafkaMessage {
   const { correlationId, traceparent } = event.metadata
   return {
-    topic: topicPrefix + event.topic,
+    topic: ofGeneration(names, event.topic),
     partition: event.partition,
     key: event.stream,
     value: JSON.stringify(event),

@@ -17,13 +17,18 @@ const eventOf = (position: number, bytes = 10): EventEnvelope => ({
   metadata: { correlationId: 'c', causationId: null, actor: { kind: 'service', id: 'test' }, traceparent: 'trace' },
 })
 const messagesOf = (count: number, bytes?: number) =>
-  Array.from({ length: count }, (_, n) => toMessage('test.', eventOf(n + 1, bytes)))
+  Array.from({ length: count }, (_, n) => toMessage({ topicPrefix: 'test.', generation: 1 }, eventOf(n + 1, bytes)))
 
 describe('a record', () => {
   it('goes to the prefixed topic, with the trace in its headers', () => {
     const [message] = messagesOf(1)
     expect(message).to.deep.include({ topic: 'test.bookings.events.v1', partition: 3, key: 'counter-1' })
     expect(message?.headers.traceparent).to.equal('trace')
+  })
+
+  it('of a later generation goes to a topic of its own', () => {
+    const { topic } = toMessage({ topicPrefix: 'test.', generation: 2 }, eventOf(1))
+    expect(topic).to.equal('test.bookings.events.v1.g2')
   })
 })
 

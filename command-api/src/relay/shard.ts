@@ -3,22 +3,34 @@
  *
  *   standby ──lock──► taking over ──► leading ──► standby     connection lost, Kafka failed, stop
  *                         │              │
- *                         └─► refused ◄──┘                    store and Kafka contradict each other; tried again later
+ *                         └─► refused ◄──┘                    store and Kafka contradict each other; what the store lacks is
+ *                                                             recorded, and it is tried again later
  *
  * Leadership is an advisory lock, and events are read only through the connection that holds it. A leader that is paused loses
  * the connection (idle_session_timeout) and with it the lock; when it wakes it can send at most the one batch it had read.
  * Progress is kept nowhere: it is what Kafka holds. So duplicates and steps back are possible, first-seen gaps are not.
+ * A term ends when the log is republished: the next one sends everything to the topics of the new generation.
  */
 
 import type { KafkaPort, KafkaProducer } from '@portolan/infra/kafka.ts'
 import { reach } from '@portolan/infra/kill-points.ts'
 import type { Logger } from '@portolan/infra/log.ts'
+import { newestGeneration, ofGeneration } from '@portolan/infra/log-generation.ts'
 import type pg from 'pg'
 import { COMMIT_CHANNEL } from '../event-store/commit-signal.ts'
 import { type EventRow, toEnvelope } from '../event-store/read.ts'
+import { announceGeneration } from './announce-generation.ts'
 import { BATCH_BYTES_MAX, BATCH_EVENTS_MAX, cutBatch, toMessage } from './messages.ts'
 import type { RelayMetrics } from './metrics.ts'
-import { letTopicsBeMade, type PartitionPosition, Refusal, type TakeOverOptions, takeOver } from './take-over.ts'
+import { surveyLostEvents, TooMuchLost } from './survey.ts'
+import {
+  letTopicsBeMade,
+  type PartitionPosition,
+  Refusal,
+  StoreBehind,
+  type TakeOverOptions,
+  takeOver,
+} from './take-over.ts'
 
 export type ShardPhase = 'standby' | 'taking over' | 'leading' | 'failed' | 'refused'
 
@@ -31,13 +43,18 @@ export interface ShardDeps {
   metrics: RelayMetrics
 }
 
-export interface ShardOptions extends TakeOverOptions {
+export interface ShardOptions extends Omit<TakeOverOptions, 'generation'> {
   shard: number
   shards: number
   pollMs: number
   /** How long the leader's connection may be silent. */
   leaseMs: number
+  /** See `SurveyOptions`. */
+  lostEventsMax: number
 }
+
+/** What is fixed for one term of leadership. */
+type Term = ShardOptions & TakeOverOptions
 
 export interface Shard {
   phase(): ShardPhase
@@ -72,10 +89,9 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
         await serve()
       } catch (error) {
         if (stopping.signal.aborted) return
-        enter(error instanceof Refusal ? 'refused' : 'failed')
-        if (error instanceof Refusal) logger.error('relay refuses to send', { reason: error.message })
-        else logger.warn('relay lost its leadership', { error })
-        await pause(error instanceof Refusal ? REFUSED_RETRY_MS : RETRY_MS)
+        enter('failed')
+        logger.warn('relay lost its leadership', { error })
+        await pause(RETRY_MS)
       }
     }
   }
@@ -115,55 +131,109 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
     }
   }
 
+  /** One term: ends when the log is republished, or some time after a refusal. */
   async function lead(client: pg.PoolClient): Promise<void> {
     const kafka = deps.openKafka()
     let producer: KafkaProducer | undefined
+    const { generation, isRepublishing } = await readLog(client, options)
+    const term: Term = { ...options, generation }
     try {
+      if (isRepublishing) return await standAside(client, kafka, await newestIn(client, kafka))
       producer = await kafka.createProducer()
-      while (!stopping.signal.aborted) {
+      let isOver = false
+      while (!isOver && !stopping.signal.aborted) {
         if (phase !== 'refused') enter('taking over')
-        const sent = await takeOver(client, kafka, await readHeads(client, options), options, stopping.signal)
+        const { heads } = await readLog(client, options)
+        const sent = await takeOver(client, kafka, heads, term, stopping.signal)
+        reach('after-take-over')
         enter('leading')
-        logger.info('relay leads', { partitions: sent.length })
-        await sendUntilChanged(client, kafka, producer, new Map(sent.map((one) => [keyOf(one), one.position])))
-        await letTopicsBeMade(client, sent)
+        logger.info('relay leads', { partitions: sent.length, generation })
+        const positions = new Map(sent.map((one) => [keyOf(one), one.position]))
+        isOver = await sendUntilChanged(client, kafka, producer, term, positions)
+        await letTopicsBeMade(client, sent, term)
       }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      enter('refused')
+      logger.error('relay refuses to send', { reason: error.message })
+      await standAside(client, kafka, error instanceof StoreBehind ? error.generation : null)
     } finally {
       await producer?.disconnect().catch(() => undefined) // it may have failed before
       await kafka.disconnect()
     }
   }
 
-  /** Returns when there is reason to take over anew: topics were added, or Kafka lost what it had. */
+  /**
+   * Sends nothing for a while, or until the log is of a new generation. ahead: the generation in Kafka that may hold what the
+   * store lacks, which is then recorded; null: none does.
+   */
+  async function standAside(client: pg.PoolClient, kafka: KafkaPort, ahead: number | null): Promise<void> {
+    const before = await readLog(client, options)
+    if (ahead !== null) {
+      await revokeVerification(client, before.heads)
+      await survey(client, kafka, before, ahead)
+    }
+    const endsAt = performance.now() + REFUSED_RETRY_MS
+    while (!stopping.signal.aborted && performance.now() < endsAt) {
+      await pause(options.pollMs)
+      if ((await readLog(client, options)).generation !== before.generation) return
+    }
+  }
+
+  /** The newest generation of which Kafka holds anything: it may be newer than a store that was restored. */
+  async function newestIn(client: pg.PoolClient, kafka: KafkaPort): Promise<number> {
+    const { heads, generation } = await readLog(client, options)
+    const topics = [...new Set(heads.map(({ topic }) => topic))]
+    return Math.max(generation, newestGeneration(await kafka.listTopics(), options.topicPrefix, topics))
+  }
+
+  async function survey(client: pg.PoolClient, kafka: KafkaPort, { heads, generation }: LogNow, newest: number) {
+    try {
+      const { topicPrefix, lostEventsMax } = options
+      const wanted = { topicPrefix, generation, newest, lostEventsMax }
+      const lost = await surveyLostEvents(client, kafka, heads, wanted, stopping.signal)
+      if (lost > 0) logger.error('the store lacks events that Kafka holds', { lost, generation: newest })
+    } catch (error) {
+      const level = error instanceof TooMuchLost ? 'error' : 'warn'
+      logger[level]('what the store lacks was not found out', { error })
+    }
+  }
+
+  /** Returns when there is reason to take over anew: topics were added, or Kafka lost what it had. True: the log is republished. */
   async function sendUntilChanged(
     client: pg.PoolClient,
     kafka: KafkaPort,
     producer: KafkaProducer,
+    term: Term,
     sent: Map<string, number>,
-  ) {
+  ): Promise<boolean> {
+    let isAnnounced = false
     let comparedAt = performance.now()
     while (!stopping.signal.aborted) {
       const woken = new Promise<void>((resolve) => {
         wake = resolve
       })
-      const heads = await readHeads(client, options)
-      if (heads.some((head) => !sent.has(keyOf(head)))) return
+      const { heads, generation, isRepublishing } = await readLog(client, options)
+      if (generation !== term.generation || isRepublishing) return true
+      if (heads.some((head) => !sent.has(keyOf(head)))) return false
       if (performance.now() - comparedAt > COMPARE_EVERY_MS) {
-        if (await hasLostRecords(kafka, options.topicPrefix, heads, sent)) return
+        if (await hasLostRecords(kafka, term, heads, sent)) return false
+        if (!isAnnounced) isAnnounced = await announceGeneration(client, kafka, term, stopping.signal)
         comparedAt = performance.now()
       }
-      const behind = heads.filter((head) => isBehind(head, sent.get(keyOf(head)) ?? 0))
+      const behind = heads.filter((head) => isBehind(head, sent.get(keyOf(head)) ?? 0, generation))
       metrics.setLag(
         options.shard,
         heads.map((head) => ({ ...head, lag: head.position - (sent.get(keyOf(head)) ?? 0) })),
       )
-      if (behind.length > 0) {
-        if (!(await sendRound(client, producer, behind, sent))) return
-      } else {
+      if (behind.length > 0 && !(await sendRound(client, producer, term, behind, sent))) return false
+      // What was committed since the heads were read has woken us, or will.
+      if (heads.every((head) => head.position <= (sent.get(keyOf(head)) ?? 0))) {
         metrics.setAge(options.shard, 0)
         await Promise.race([woken, pause(options.pollMs)])
       }
     }
+    return true
   }
 
   /**
@@ -173,6 +243,7 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
   async function sendRound(
     client: pg.PoolClient,
     producer: KafkaProducer,
+    term: Term,
     behind: readonly PartitionPosition[],
     sent: Map<string, number>,
   ): Promise<boolean> {
@@ -193,15 +264,16 @@ export function startShard(deps: ShardDeps, options: ShardOptions): Shard {
     const oldest = Math.min(...rows.map((row) => row.recorded_at.getTime()))
     metrics.setAge(options.shard, Math.max(0, Date.now() - oldest) / 1000)
     const batches = [...Map.groupBy(rows, keyOf)].map(([key, events]) => {
-      const messages = cutBatch(events.map((row) => toMessage(options.topicPrefix, toEnvelope(row))))
+      const messages = cutBatch(events.map((row) => toMessage(term, toEnvelope(row))))
       return { key, messages, topic: events[0]?.topic ?? '' }
     })
+    reach('before-produce')
     const acknowledged = await producer.send(batches.flatMap(({ messages }) => messages))
     reach('after-produce')
-    const isReplaced = acknowledged.some(({ topic, partition, offset }) => {
-      return offset < (sent.get(keyOf({ topic: topic.slice(options.topicPrefix.length), partition })) ?? 0)
-    })
-    if (isReplaced) return false
+    const sentBefore = new Map(
+      chosen.map((head) => [keyOf({ ...head, topic: ofGeneration(term, head.topic) }), sent.get(keyOf(head)) ?? 0]),
+    )
+    if (acknowledged.some((batch) => batch.offset < (sentBefore.get(keyOf(batch)) ?? 0))) return false
     for (const { key, messages, topic } of batches) {
       sent.set(key, (sent.get(key) ?? 0) + messages.length)
       metrics.sent(topic, messages.length)
@@ -255,34 +327,58 @@ async function readIncarnation(client: pg.PoolClient): Promise<string> {
   return rows[0]?.incarnation ?? ''
 }
 
-async function readHeads(
-  client: pg.PoolClient,
-  { shard, shards }: Pick<ShardOptions, 'shard' | 'shards'>,
-): Promise<PartitionPosition[]> {
-  const { rows } = await client.query<PartitionPosition>({
-    name: 'read-heads',
-    text: 'select topic, partition, position from log_heads where partition % $1 = $2 order by topic, partition',
-    values: [shards, shard],
-  })
-  return rows
+interface LogNow {
+  heads: PartitionPosition[]
+  generation: number
+  /** Between an operator's command to republish and the raised generation: nothing is to be sent. */
+  isRepublishing: boolean
 }
 
-function isBehind(head: PartitionPosition, sent: number): boolean {
-  if (head.position >= sent) return head.position > sent
-  throw new Refusal(
-    `${head.topic}/${head.partition} was sent up to position ${sent} and the store knows only ${head.position}: was it restored to an earlier point?`,
+/** In one statement: heads that belong to another generation must not be sent under this one. */
+async function readLog(
+  client: pg.PoolClient,
+  { shard, shards }: Pick<ShardOptions, 'shard' | 'shards'>,
+): Promise<LogNow> {
+  const { rows } = await client.query<PartitionPosition & { generation: number; is_republishing: boolean }>({
+    name: 'read-log-now',
+    text: `select h.topic, h.partition, h.position, s.generation, r.generation is not null as is_republishing
+           from log_state s
+           left join log_republications r on r.raised_at is null
+           left join log_heads h on h.partition % $1 = $2
+           order by h.topic, h.partition`,
+    values: [shards, shard],
+  })
+  return {
+    heads: rows.flatMap(({ topic, partition, position }) => (topic ? [{ topic, partition, position }] : [])),
+    generation: rows[0]?.generation ?? 1,
+    isRepublishing: rows[0]?.is_republishing ?? false,
+  }
+}
+
+/** No claim is granted from here on, although this start of the database was compared with Kafka before. */
+async function revokeVerification(client: pg.PoolClient, heads: readonly PartitionPosition[]): Promise<void> {
+  await client.query(
+    `update log_verifications v set incarnation = 'refused'
+     from unnest($1::text[], $2::integer[]) p(topic, partition) where v.topic = p.topic and v.partition = p.partition`,
+    [heads.map(({ topic }) => topic), heads.map(({ partition }) => partition)],
   )
+}
+
+function isBehind(head: PartitionPosition, sent: number, generation: number): boolean {
+  if (head.position >= sent) return head.position > sent
+  const known = `${head.topic}/${head.partition} was sent up to position ${sent} and the store knows only ${head.position}`
+  throw new StoreBehind(`${known}: was it restored to an earlier point?`, generation)
 }
 
 /** A partition holds at least as many records as its highest position says; with fewer it was emptied or cut. */
 async function hasLostRecords(
   kafka: KafkaPort,
-  topicPrefix: string,
+  term: Term,
   heads: readonly PartitionPosition[],
   sent: ReadonlyMap<string, number>,
 ): Promise<boolean> {
   for (const topic of new Set(heads.map((head) => head.topic))) {
-    for (const { partition, low, high } of await kafka.topicOffsets(topicPrefix + topic)) {
+    for (const { partition, low, high } of await kafka.topicOffsets(ofGeneration(term, topic))) {
       if (high - low < (sent.get(keyOf({ topic, partition })) ?? 0)) return true
     }
   }

@@ -3,6 +3,7 @@
  * does the relay send, and only then are claims granted (`log_verifications`).
  */
 import type { KafkaPort } from '@portolan/infra/kafka.ts'
+import { type LogTopicNames, newestGeneration, ofGeneration } from '@portolan/infra/log-generation.ts'
 import type pg from 'pg'
 import { readTails, type Tail } from './kafka-tail.ts'
 
@@ -17,10 +18,19 @@ export interface PartitionPosition {
 /** Kafka and store contradict each other, or a topic is not what was recorded. Going on could lose or mix up events. */
 export class Refusal extends Error {}
 
+/** Kafka holds what the store does not know. generation: the newest one of which Kafka holds anything. */
+export class StoreBehind extends Refusal {
+  readonly generation: number
+  constructor(message: string, generation: number) {
+    super(message)
+    this.generation = generation
+  }
+}
+
 const topicSettings = { 'retention.ms': '-1', 'retention.bytes': '-1', 'cleanup.policy': 'delete' }
 
-export interface TakeOverOptions {
-  topicPrefix: string
+/** generation: the store's. */
+export interface TakeOverOptions extends LogTopicNames {
   /** Copies of each topic created here; -1: the broker's default. */
   replicationFactor: number
 }
@@ -42,47 +52,60 @@ export async function takeOver(
   client: pg.ClientBase,
   kafka: KafkaPort,
   heads: readonly PartitionPosition[],
-  { topicPrefix, replicationFactor }: TakeOverOptions,
+  options: TakeOverOptions,
   signal: AbortSignal,
 ): Promise<PartitionPosition[]> {
+  const { topicPrefix, generation, replicationFactor } = options
+  const nameOf = (topic: string) => ofGeneration(options, topic)
   const { rows: topics } = await client.query<{ topic: string; partitions: number }>(
     'select topic, partitions from log_topics where topic = any($1) order by topic',
     [[...new Set(heads.map(({ topic }) => topic))]],
   )
+  const names = topics.map(({ topic }) => topic)
+  const newest = newestGeneration(await kafka.listTopics(), topicPrefix, names)
+  if (newest > generation) {
+    const known = `Kafka holds generation ${newest} of the log, and the store knows only ${generation}`
+    throw new StoreBehind(`${known}: was the store restored to an earlier point?`, newest)
+  }
   for (const { topic, partitions } of topics) {
-    await ensureTopic(client, kafka, { topic, name: topicPrefix + topic, partitions, replicationFactor })
+    await ensureTopic(client, kafka, { name: nameOf(topic), partitions, replicationFactor })
   }
   await client.query('select pg_advisory_lock_shared($1, hashtext(topic)) from unnest($2::text[]) topic', [
     TOPIC_LOCK_CLASS,
-    topics.map(({ topic }) => topic),
+    names.map(nameOf),
   ])
-  const prefixed = heads.map((head) => ({ ...head, topic: topicPrefix + head.topic }))
-  const tails = (await readTails(kafka, topicPrefix, prefixed, signal)).map((tail) => ({
+  const inKafka = heads.map((head) => ({ ...head, topic: nameOf(head.topic) }))
+  const tails = (await readTails(kafka, topicPrefix, inKafka, signal)).map((tail, nth) => ({
     ...tail,
-    topic: tail.topic.slice(topicPrefix.length),
+    topic: heads[nth]?.topic ?? '',
   }))
-  requireWhole(tails, topicPrefix)
-  await requireKnown(client, tails)
+  requireWhole(tails, nameOf)
+  await requireKnown(client, tails, generation)
+  // Not for a generation that was raised meanwhile: what was compared is no longer what will be read. Who raises it waits for this.
   await client.query(
     `insert into log_verifications (topic, partition, incarnation)
-     select topic, partition, log_incarnation() from unnest($1::text[], $2::integer[]) p(topic, partition)
+     select topic, partition, log_incarnation() from unnest($1::text[], $2::integer[]) p(topic, partition), log_state s
+     where s.generation = $3
      on conflict (topic, partition) do update set incarnation = excluded.incarnation, verified_at = now()`,
-    [tails.map(({ topic }) => topic), tails.map(({ partition }) => partition)],
+    [tails.map(({ topic }) => topic), tails.map(({ partition }) => partition), generation],
   )
   return tails.map(({ topic, partition, position }) => ({ topic, partition, position }))
 }
 
 /** Ends what `takeOver` began: missing topics may be created again. client, partitions: that one's, and its answer. */
-export async function letTopicsBeMade(client: pg.ClientBase, partitions: readonly PartitionPosition[]): Promise<void> {
+export async function letTopicsBeMade(
+  client: pg.ClientBase,
+  partitions: readonly PartitionPosition[],
+  names: LogTopicNames,
+): Promise<void> {
   await client.query('select pg_advisory_unlock_shared($1, hashtext(topic)) from unnest($2::text[]) topic', [
     TOPIC_LOCK_CLASS,
-    [...new Set(partitions.map(({ topic }) => topic))],
+    [...new Set(partitions.map(({ topic }) => ofGeneration(names, topic)))],
   ])
 }
 
-/** topic: as in the store. name: Kafka's. */
+/** name: Kafka's. */
 interface WantedTopic {
-  topic: string
   name: string
   partitions: number
   replicationFactor: number
@@ -108,9 +131,9 @@ async function ensureTopic(client: pg.ClientBase, kafka: KafkaPort, wanted: Want
 async function createTopic(
   client: pg.ClientBase,
   kafka: KafkaPort,
-  { topic, name, partitions, replicationFactor }: WantedTopic,
+  { name, partitions, replicationFactor }: WantedTopic,
 ): Promise<void> {
-  const key = [TOPIC_LOCK_CLASS, topic]
+  const key = [TOPIC_LOCK_CLASS, name]
   const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as taken', key)
   if (!rows[0]?.taken) throw new Error(`topic ${name} is missing, and another shard still sends to it`)
   // Should this fail, the connection ends and with it the lock.
@@ -119,17 +142,17 @@ async function createTopic(
 }
 
 /** What was sent before the last record must be there: the topic may have been replaced, or cut, while a relay went on. */
-function requireWhole(tails: readonly Tail[], topicPrefix: string): void {
+function requireWhole(tails: readonly Tail[], nameOf: (topic: string) => string): void {
   for (const { topic, partition, gapBefore } of tails) {
     if (gapBefore === null) continue
     throw new Refusal(
-      `Kafka lacks events of ${topic}/${partition} before position ${gapBefore}: delete the topic ${topicPrefix}${topic}, and everything is sent again`,
+      `Kafka lacks events of ${topic}/${partition} before position ${gapBefore}: delete the topic ${nameOf(topic)}, and everything is sent again`,
     )
   }
 }
 
 /** The store must hold the very event that Kafka holds last; otherwise it was restored to an earlier point. */
-async function requireKnown(client: pg.ClientBase, tails: readonly Tail[]): Promise<void> {
+async function requireKnown(client: pg.ClientBase, tails: readonly Tail[], generation: number): Promise<void> {
   const filled = tails.filter(({ position }) => position > 0)
   if (filled.length === 0) return
   const { rows } = await client.query<{ topic: string; partition: number; event_id: string; position: number }>(
@@ -143,8 +166,7 @@ async function requireKnown(client: pg.ClientBase, tails: readonly Tail[]): Prom
   for (const { topic, partition, position, eventId } of filled) {
     const known = rows.find((row) => row.topic === topic && row.partition === partition)
     if (known?.event_id === eventId && known.position === position) continue
-    throw new Refusal(
-      `Kafka holds event ${eventId} at ${topic}/${partition} position ${position}, which the store does not know: was the store restored to an earlier point?`,
-    )
+    const held = `Kafka holds event ${eventId} at ${topic}/${partition} position ${position}`
+    throw new StoreBehind(`${held}, which the store does not know: was it restored to an earlier point?`, generation)
   }
 }

@@ -26,10 +26,15 @@ export type Refreshed =
   | { outcome: 'reused'; sessionId: string; accountId: string }
   | { outcome: 'unknown' }
 
+export interface StaffCredentials extends StaffAccount {
+  passwordHash: string
+}
+
 export interface StaffSessions {
-  /** Credentials of an account that may sign in; null for an unknown e-mail or a disabled account. */
-  findCredentials(email: string): Promise<(StaffAccount & { passwordHash: string }) | null>
-  open(account: StaffAccount): Promise<Session>
+  /** Credentials of an account that may sign in; null for an unknown or a disabled one. */
+  findCredentials(by: { email: string } | { accountId: string }): Promise<StaffCredentials | null>
+  /** passwordHash: what the password was checked against. Null: it was changed meanwhile, or the account disabled. */
+  open(credentials: StaffCredentials): Promise<Session | null>
   refresh(refreshToken: string): Promise<Refreshed>
   /** Ends the session a refresh token belongs to, used or not. Nothing happens for an unknown one. */
   end(refreshToken: string): Promise<void>
@@ -52,29 +57,35 @@ export function createStaffSessions(pool: pg.Pool): StaffSessions {
   }
   return {
     findAccount,
-    findCredentials: async (email) => {
+    findCredentials: async (by) => {
       const { rows } = await pool.query(
         `select account_id, role, tenant_scope, password_hash
          from staff_accounts
-         where email = $1 and disabled_at is null`,
-        [normalEmail(email)],
+         where ${'email' in by ? 'email' : 'account_id'} = $1 and disabled_at is null`,
+        ['email' in by ? normalEmail(by.email) : by.accountId],
       )
       return rows[0] ? { ...toAccount(rows[0]), passwordHash: rows[0].password_hash } : null
     },
-    open: async (account) => {
+    open: async ({ passwordHash, ...account }) => {
       const sessionId = randomUUID()
       const refreshToken = newRefreshToken()
-      await pool.query(
-        `with expired as (
+      // The row's lock: whoever changes the password or disables the account waits and ends this session, or was first.
+      const { rowCount } = await pool.query(
+        `with account as materialized (
+           select account_id from staff_accounts
+           where account_id = $1 and password_hash = $5 and disabled_at is null
+           for share
+         ), expired as (
            delete from staff_sessions where account_id = $1 and expires_at < now()
          ), opened as (
            insert into staff_sessions (session_id, account_id, expires_at)
-           values ($2, $1, now() + make_interval(hours => $3))
+           select $2, account_id, now() + make_interval(hours => $3) from account
+           returning session_id
          )
-         insert into refresh_tokens (token_sha256, session_id) values ($4, $2)`,
-        [account.accountId, sessionId, SESSION_HOURS, sha256(refreshToken)],
+         insert into refresh_tokens (token_sha256, session_id) select $4, session_id from opened`,
+        [account.accountId, sessionId, SESSION_HOURS, sha256(refreshToken), passwordHash],
       )
-      return { sessionId, refreshToken, account }
+      return rowCount === 1 ? { sessionId, refreshToken, account } : null
     },
     refresh: async (presented) => {
       const refreshToken = newRefreshToken()

@@ -8,18 +8,23 @@ export interface CoffeechainTenant {
   name?: string
   /** Default: CoffeeChain's `CC` and seven digits. */
   memberIdPattern?: string
-  requestsPerMinute?: number
+  /** Towards us. */
+  requestsPerMinute: number
   /** What the adapter allows itself towards the partner. Default: what CoffeeChain documents. */
   partnerRequestsPerMinute?: number
   /** Null: nothing needs approval. */
   approvalThreshold?: number | null
 }
 
+/** CoffeeChain's own limit towards us (contract section 1), whatever the default of other tenants is. */
+export const coffeechainRequestsPerMinute = 100
+
 /** Balances the partner's hourly reset returns its members to. */
 const RESET_BALANCES = { CC1234567: 150_000, CC2222222: 45_000, CC3333333: 500_000, CC0000000: 1000 }
 
 /** Settings of a tenant of CoffeeChain's kind. partnerBaseUrl: COFFEECHAIN_API_URL, without a trailing slash. */
 export function coffeechainSettings(tenant: CoffeechainTenant): TenantSettings {
+  const { approvalThreshold = 50_000 } = tenant
   return {
     tenantId: tenant.tenantId ?? 'coffeechain',
     name: tenant.name ?? 'CoffeeChain',
@@ -27,11 +32,12 @@ export function coffeechainSettings(tenant: CoffeechainTenant): TenantSettings {
     currency: { name: 'stars', perCentNumerator: 1, perCentDenominator: 1 },
     memberIdPattern: tenant.memberIdPattern ?? '^CC\\d{7}$',
     rules: {
-      approvalThreshold: tenant.approvalThreshold === undefined ? 50_000 : tenant.approvalThreshold,
-      approvalReason: 'Booking exceeds 50,000 stars limit',
+      approvalThreshold,
+      // Not asked for where nothing needs approval.
+      approvalReason: `Booking exceeds ${(approvalThreshold ?? 0).toLocaleString('en-US')} stars limit`,
       allowedCabins: ['economy', 'premium_economy', 'business', 'first'],
     },
-    limits: { requestsPerMinute: tenant.requestsPerMinute ?? 100 },
+    limits: { requestsPerMinute: tenant.requestsPerMinute },
     partner: {
       baseUrl: tenant.partnerBaseUrl,
       // What the partner documents; it does not enforce it, so the adapter must.

@@ -23,10 +23,13 @@ export const tenantStreamType: StreamType<TenantState, TenantEvent> = {
 
 /**
  * Registers a tenant or changes its settings; [] when nothing differs. now: ISO 8601, UTC.
- * Rejects: validation-error for the platform's own name or a member id pattern that is no regular expression.
+ * Rejects: validation-error for the platform's own name, a member id pattern that is no regular expression, or a limit towards the partner
+ * below what one movement takes.
  */
 export function decideTenant({ settings, hasNewSecrets }: SetTenant, state: TenantState, now: string): TenantEvent[] {
   if (settings.tenantId === PLATFORM_TENANT) refuse('tenantId', `Must not be "${PLATFORM_TENANT}"`)
+  // A movement takes two requests, the balance and the call; with fewer turns than that none could ever begin.
+  if (settings.partner.requestsPerMinute < 2) refuse('partner.requestsPerMinute', 'Must be 2 or more')
   if (!isAnchoredPattern(settings.memberIdPattern)) refuse('memberIdPattern', 'Must be a pattern from ^ to $')
   const data = { settings, at: now }
   if (state.status === 'unknown') return [{ type: 'TenantRegistered', data }]

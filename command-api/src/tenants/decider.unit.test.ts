@@ -5,7 +5,7 @@ import { coffeechainSettings } from './coffeechain.ts'
 import { decideTenant, type TenantState, tenantStreamType } from './decider.ts'
 
 const NOW = '2026-11-21T10:00:00.000Z'
-const settings = coffeechainSettings({ partnerBaseUrl: 'http://127.0.0.1:8001' })
+const settings = coffeechainSettings({ requestsPerMinute: 100, partnerBaseUrl: 'http://127.0.0.1:8001' })
 const decide = (state: TenantState, wanted: TenantSettings = settings, hasNewSecrets = false) =>
   decideTenant({ settings: wanted, hasNewSecrets }, state, NOW)
 const registered: TenantState = { status: 'registered', settings }
@@ -46,6 +46,12 @@ describe('a registered tenant', () => {
     })
   })
 
+  it('is refused a limit towards its partner under which no movement could ever begin', () => {
+    const partner = { ...settings.partner, requestsPerMinute: 1 }
+    expect(() => decide(registered, { ...settings, partner })).to.throw('partner.requestsPerMinute: Must be 2 or more')
+    expect(decide(registered, { ...settings, partner: { ...partner, requestsPerMinute: 2 } })).to.have.length(1)
+  })
+
   it('has an event for new secrets, which does not carry them', () => {
     expect(decide(registered, settings, true)).to.deep.equal([
       { type: 'TenantSettingsChanged', data: { settings, at: NOW } },
@@ -71,8 +77,15 @@ describe('CoffeeChain', () => {
 
   it('has tenants of its kind under other names and with other rules', () => {
     const teahouse = { tenantId: 'teahouse', name: 'Teahouse', memberIdPattern: '^TH\\d{7}$', approvalThreshold: null }
-    const other = coffeechainSettings({ ...teahouse, partnerBaseUrl: 'http://127.0.0.1:8001' })
+    const other = coffeechainSettings({ ...teahouse, requestsPerMinute: 100, partnerBaseUrl: 'http://127.0.0.1:8001' })
     expect(tenantSettingsSchema.parse(other)).to.deep.include({ tenantId: 'teahouse', memberIdPattern: '^TH\\d{7}$' })
     expect(other.rules.approvalThreshold).to.equal(null)
+    const strict = coffeechainSettings({
+      ...other,
+      requestsPerMinute: 100,
+      partnerBaseUrl: '',
+      approvalThreshold: 1500,
+    })
+    expect(strict.rules.approvalReason).to.equal('Booking exceeds 1,500 stars limit')
   })
 })

@@ -24,7 +24,11 @@ describe('a tenant', () => {
   let store: Awaited<ReturnType<typeof fixture.open>>
   let tenants = 0
   const newSettings = () =>
-    coffeechainSettings({ tenantId: `tenant-${tenants++}`, partnerBaseUrl: 'http://127.0.0.1:8001' })
+    coffeechainSettings({
+      tenantId: `tenant-${tenants++}`,
+      requestsPerMinute: 100,
+      partnerBaseUrl: 'http://127.0.0.1:8001',
+    })
   const set = (settings = newSettings(), its = secrets, keys = ring) =>
     setTenant({ handle: store.handle, pool: store.pool, ring: keys }, seeder, settings, its)
 

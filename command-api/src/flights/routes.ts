@@ -16,9 +16,9 @@ import {
   toFlightSearch,
 } from '@portolan/schemas/flights/views.ts'
 import type { TenantSettings } from '@portolan/schemas/tenants/messages.ts'
-import type { Request, Response } from 'express'
+import { Router } from 'express'
 import type { Pool } from 'pg'
-import { type MemberRequest, memberRequest } from '../member-request.ts'
+import { type MemberGuard, type MemberRequest, memberRequest } from '../member-request.ts'
 import { type StoredOffer, storeOffers } from './offers.ts'
 import { type ExchangeRates, loyaltyUnits, priceInCents } from './pricing.ts'
 
@@ -33,9 +33,10 @@ export interface FlightSearchDeps {
   logger: Logger
 }
 
-/** The handler of the route, behind the member authentication. Errors: validation-error, invalid-cabin-class, partner-unavailable, partner-timeout. */
-export function searchFlightsHandler(deps: FlightSearchDeps) {
-  return async function searchFlights(req: Request, res: Response): Promise<void> {
+/** Rejects: validation-error, invalid-cabin-class, partner-unavailable, partner-timeout. */
+export function createFlightRoutes(deps: FlightSearchDeps, members: MemberGuard): Router {
+  const routes = Router()
+  routes.post('/api/v1/flights/search', ...members('auth-failed', 'invalid-member'), async (req, res) => {
     const startedAt = performance.now()
     const member = memberRequest(res)
     const request = parseInput(searchRequestSchema, req.body)
@@ -49,12 +50,8 @@ export function searchFlightsHandler(deps: FlightSearchDeps) {
     const offers = await searchSuppliers(deps, member, search)
     const searchId = deps.newId('src')
     const priced = offers.flatMap((offer) => priceOffer(deps, member.tenant, search, searchId, offer))
-    await storeOffers(
-      deps.pool,
-      member.tenant.tenantId,
-      member.memberId,
-      priced.map(({ stored }) => stored),
-    )
+    const stored = priced.map((flight) => flight.stored)
+    await storeOffers(deps.pool, member.tenant.tenantId, member.memberId, stored)
     const answer: SearchResponse = {
       data: {
         search_id: searchId,
@@ -63,7 +60,8 @@ export function searchFlightsHandler(deps: FlightSearchDeps) {
       },
     }
     res.status(200).json(answer)
-  }
+  })
+  return routes
 }
 
 async function searchSuppliers(
