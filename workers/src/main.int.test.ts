@@ -3,7 +3,8 @@
  * between was lost.
  * Seen failing: with the report job taken out of report.ts a report that met trouble never comes; with the sweep adding nothing
  * the step that an emptied Redis forgot stays open; with the places of step-queue.ts without limit one tenant fills the queue;
- * with `enter` taken out of the movements in fulfilment.ts the jobs that wait for a turn keep the other tenant's waiting.
+ * with `enter` taken out of the movements in fulfilment.ts the jobs that wait for a turn keep the other tenant's waiting; with due times
+ * compared with the machine's own clock a worker that is behind delays every step by as much.
  */
 import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { expect } from 'chai'
@@ -135,6 +136,30 @@ describe('workers', () => {
     const stream = await scene.request({ step: 'approval-expiry', dueInMs: 100, deadlineInMs: 100 })
     expect((await reported(stream)).outcome).to.deep.equal({ kind: 'succeeded', result: {} })
   })
+
+  for (const aheadMs of [60_000, -60_000]) {
+    const whose = aheadMs > 0 ? 'behind' : 'ahead'
+    it(`follow the database’s clock when their own is a minute ${whose}`, async () => {
+      scene.commandApi.clockAheadMs = aheadMs
+      try {
+        // Measured every second.
+        await new Promise((resolve) => setTimeout(resolve, 1_200))
+        const now = { dueInMs: aheadMs, deadlineInMs: aheadMs + 30_000 }
+        expect((await reported(await scene.request({ ...deduction, ...now }))).outcome.kind).to.equal('succeeded')
+        const look = { step: 'reconcile-movement', input: { of: 'deduct', movementId: 'm' }, ...now }
+        const read = (await reported(await scene.request(look))).outcome
+        const readAt = read.kind === 'succeeded' ? String(read.result.readAt) : ''
+        expect(Date.parse(readAt) - Date.now(), 'read at').to.be.within(aheadMs - 2_000, aheadMs + 2_000)
+        const early = await scene.request({ ...deduction, dueInMs: aheadMs + 1_500, deadlineInMs: aheadMs + 30_000 })
+        await new Promise((resolve) => setTimeout(resolve, 700))
+        expect(reportsOf(early), 'not before its time').to.deep.equal([])
+        expect((await reported(early)).outcome.kind).to.equal('succeeded')
+      } finally {
+        scene.commandApi.clockAheadMs = 0
+        await new Promise((resolve) => setTimeout(resolve, 1_200))
+      }
+    })
+  }
 
   it('read a balance for reconciliation without a claim', async () => {
     const input = { of: 'deduct', movementId: 'm' }

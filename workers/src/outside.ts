@@ -17,9 +17,14 @@ import { callMetrics } from './steps/guard-metrics.ts'
 export interface OutsideDeps {
   commandApi: ServiceClient
   redis: ScriptRunner
+  /** Calls what it is given whenever a person was forgotten. */
+  onForget: (drop: () => void) => void
   logger: Logger
   metrics: Metrics
+  /** The database's clock, UTC milliseconds. */
   now: () => number
+  /** A clock that nobody sets, milliseconds; see elapsed-clock.ts. */
+  elapsed: () => number
 }
 
 /** Calls waiting for a place at a supplier or partner; more are turned away at once. */
@@ -29,9 +34,9 @@ export type Outside = ReturnType<typeof createOutside>
 
 /** Connects every adapter. Nothing is called yet. */
 export function createOutside(config: Config, deps: OutsideDeps) {
-  const { commandApi, redis, metrics, now } = deps
+  const { commandApi, redis, metrics, now, elapsed } = deps
   const duffelApi = createDuffelApi({ token: config.duffelToken, baseUrl: config.duffelUrl })
-  const tenants = createTenantDirectory(commandApi, { ttlMs: config.tenantKeptMs, now })
+  const tenants = createTenantDirectory(commandApi, { ttlMs: config.tenantKeptMs, now: elapsed })
   const probes = {
     duffel_api: () => duffelIsHealthy(duffelApi, config.probeTimeoutMs),
     coffeechain_api: () => coffeeChainIsHealthy(config.coffeeChainUrl, config.probeTimeoutMs),
@@ -39,7 +44,7 @@ export function createOutside(config: Config, deps: OutsideDeps) {
   return {
     duffel: createDuffel(config, duffelApi, deps),
     partners: createPartners(
-      { tenants, redis, keyPrefix: config.redisKeyPrefix, metrics, now },
+      { tenants, redis, keyPrefix: config.redisKeyPrefix, metrics, now, elapsed },
       {
         ...guardOptions(config, config.partnerConcurrency),
         callTimeoutMs: config.partnerCallTimeoutMs,
@@ -47,15 +52,16 @@ export function createOutside(config: Config, deps: OutsideDeps) {
         throttleWindowMs: config.throttleWindowMs,
       },
     ),
-    unseal: createUnseal({ client: commandApi }),
-    health: createHealth(probes, { keptMs: config.probeKeptMs, timeoutMs: config.probeTimeoutMs, now }),
+    unseal: createUnseal({ client: commandApi, onForget: deps.onForget }),
+    health: createHealth(probes, { keptMs: config.probeKeptMs, timeoutMs: config.probeTimeoutMs, now: elapsed }),
     now,
+    elapsed,
   }
 }
 
-function createDuffel(config: Config, api: DuffelApi, { logger, metrics, now }: OutsideDeps): Duffel {
+function createDuffel(config: Config, api: DuffelApi, { logger, metrics, now, elapsed }: OutsideDeps): Duffel {
   const clientOf = (party: string) => {
-    const guard = createGuard(guardOptions(config, config.supplierConcurrency), now, callMetrics(metrics, party))
+    const guard = createGuard(guardOptions(config, config.supplierConcurrency), elapsed, callMetrics(metrics, party))
     return createDuffelClient(api, guard, { now, logger: logger.child({ party }) })
   }
   return {

@@ -1,6 +1,7 @@
 /**
  * What one sweep reaches.
- * Seen failing: with `seen` left out of the request in sweep.ts the same page comes again and again, and what lies behind it stays lost.
+ * Seen failing: with `seen` left out of the request in sweep.ts the same page comes again and again, and what lies behind it stays lost;
+ * with `seen` forgotten between sweeps the same hundred pages do.
  */
 import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { eventually } from '@portolan/infra/testing/eventually.ts'
@@ -17,8 +18,8 @@ function overdueStep(tenantId: string, number: number): StepJob {
   return { tenantId, step: 'refund', attempt: 1, dueAt, deadline: dueAt, input: {}, ...ids }
 }
 
-/** Sweeps once over these steps, with so many places for each tenant; returns what was added, and how often it was asked. */
-async function sweep(steps: readonly StepJob[], places: number) {
+/** Sweeps over these steps, with so many places for each tenant; returns what was added, and how often it was asked. */
+async function sweep(steps: readonly StepJob[], places: number, everyMs = 60_000) {
   const added: StepJob[] = []
   const asked: OverdueSteps[] = []
   let isOver = false
@@ -29,7 +30,7 @@ async function sweep(steps: readonly StepJob[], places: number) {
       const rest = group.filter(({ dueAt }) => !ended || (ended.upTo !== null && dueAt > ended.upTo.dueAt))
       return rest.slice(0, share)
     })
-    isOver = page.length === 0
+    isOver ||= page.length === 0
     return page
   }
   const add = async (jobs: readonly StepJob[]): Promise<StepJob[]> => {
@@ -42,10 +43,7 @@ async function sweep(steps: readonly StepJob[], places: number) {
   }
   const queue = { add, remove: async () => {}, gone: async () => {} }
   const metrics = createMetrics('workers')
-  const sweeping = startSweep(
-    { attempts: { overdue }, queue, logger, metrics },
-    { everyMs: 60_000, graceMs: 0, limit: 10 },
-  )
+  const sweeping = startSweep({ attempts: { overdue }, queue, logger, metrics }, { everyMs, graceMs: 0, limit: 10 })
   await eventually(() => isOver)
   await sweeping.stop()
   return { added, asked }
@@ -58,6 +56,12 @@ describe('a sweep', () => {
     const { added } = await sweep([...many, overdueStep('b', 99)], 100)
     expect(added).to.have.length(8)
     expect(new Set(added).size).to.equal(8)
+  })
+
+  it('that had to end is continued by the next one', async () => {
+    const hundreds = Array.from({ length: 205 }, (_, number) => overdueStep('a', number))
+    const { added } = await sweep(hundreds, 100_000, 1)
+    expect(new Set(added).size).to.equal(205)
   })
 
   it('asks for no more of a tenant whose places are used up, and goes on with the others', async () => {

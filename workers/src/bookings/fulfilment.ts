@@ -27,7 +27,7 @@ export interface FulfilmentDeps {
   duffel: Duffel
   partners: Partners
   unseal: Unseal
-  /** UTC milliseconds. */
+  /** The database's clock, UTC milliseconds. */
   now: () => number
 }
 

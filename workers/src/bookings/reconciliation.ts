@@ -16,7 +16,7 @@ export interface ReconciliationDeps {
   duffel: Duffel
   partners: Partners
   unseal: Unseal
-  /** UTC milliseconds. */
+  /** The database's clock, UTC milliseconds. */
   now: () => number
 }
 
@@ -25,7 +25,7 @@ export function reconciliationSteps(
   { duffel, partners, unseal, now }: ReconciliationDeps,
   times: { readTimeoutMs: number },
 ): Record<string, StepHandler> {
-  const read = { kind: 'read', callTimeoutMs: times.readTimeoutMs } as const
+  const lookUp = { kind: 'look-up', callTimeoutMs: times.readTimeoutMs } as const
 
   async function lookUpOrder(job: StepJob, execution: Execution): Promise<StepAnswer> {
     const input = orderLookupInput.parse(job.input)
@@ -50,10 +50,10 @@ export function reconciliationSteps(
     return { kind: 'succeeded', value: { balance: answer.value.balance, readAt: new Date(now()).toISOString() } }
   }
 
-  const orders = { ...read, enter: () => enterAll(duffel.ordering.enter) }
+  const orders = { ...lookUp, enter: () => enterAll(duffel.ordering.enter) }
   return {
     'poll-order': { ...orders, run: lookUpOrder },
     'reconcile-order': { ...orders, run: lookUpOrder },
-    'reconcile-movement': { ...read, enter: enterPartner(partners, 1), run: readBalance },
+    'reconcile-movement': { ...lookUp, enter: enterPartner(partners, 1), run: readBalance },
   }
 }

@@ -21,18 +21,18 @@ export interface LookupDeps {
   partners: Partners
   health(): Promise<Health>
   logger: Logger
-  /** UTC milliseconds. */
-  now: () => number
+  /** The clock of the guards, milliseconds. */
+  elapsed: () => number
 }
 
 /** partnerDeadlineMs: for a partner's answer, waiting for a turn included. */
 export function createLookupRoutes(deps: LookupDeps, { partnerDeadlineMs }: { partnerDeadlineMs: number }): Router {
-  const { duffel, partners, logger, now } = deps
+  const { duffel, partners, logger, elapsed } = deps
   const routes = Router()
 
   routes.post('/internal/lookups/flight-search', async (req, res) => {
     const { search, deadlineMs, tenantId, correlationId } = parseInput(flightSearchLookupSchema, req.body)
-    const limits = { sendBeforeMs: now() + deadlineMs }
+    const limits = { sendBeforeMs: elapsed() + deadlineMs }
     const { offers, dropped } = valueOrReject(
       await within(deadlineMs, searchFlights(duffel, search, deadlineMs, limits)),
     )
@@ -44,7 +44,7 @@ export function createLookupRoutes(deps: LookupDeps, { partnerDeadlineMs }: { pa
     const { tenantId, memberId, mockError } = parseInput(memberBalanceLookupSchema, req.body)
     const ask = async () => {
       const partner = await partners.of(tenantId)
-      return partner.balance(memberId, { sendBeforeMs: now() + partnerDeadlineMs, mockError })
+      return partner.balance(memberId, { sendBeforeMs: elapsed() + partnerDeadlineMs, mockError })
     }
     res.json(valueOrReject(await within(partnerDeadlineMs, ask())))
   })
@@ -53,7 +53,7 @@ export function createLookupRoutes(deps: LookupDeps, { partnerDeadlineMs }: { pa
     const { tenantId, memberId, amount, bookingReference, mockError } = parseInput(approvalCheckLookupSchema, req.body)
     const ask = async () => {
       const partner = await partners.of(tenantId)
-      const call = { sendBeforeMs: now() + partnerDeadlineMs, mockError }
+      const call = { sendBeforeMs: elapsed() + partnerDeadlineMs, mockError }
       return partner.checkApproval({ memberId, amount, bookingReference }, call)
     }
     res.json(valueOrReject(await within(partnerDeadlineMs, ask())))

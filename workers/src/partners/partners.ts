@@ -15,7 +15,10 @@ export interface PartnersDeps {
   /** REDIS_KEY_PREFIX */
   keyPrefix: string
   metrics: Metrics
+  /** The database's clock, UTC milliseconds. */
   now: () => number
+  /** The clock of guards, milliseconds. */
+  elapsed: () => number
 }
 
 export interface PartnerSettings extends GuardOptions {
@@ -38,7 +41,7 @@ export function createPartners(deps: PartnersDeps, settings: PartnerSettings): P
     const key = `${deps.keyPrefix}throttle:${tenantId}`
     const limits = { key, limit: requestsPerMinute, windowMs: settings.throttleWindowMs }
     const throttle = createThrottle(deps.redis, limits)
-    return createGuard(settings, deps.now, { throttle, ...callMetrics(deps.metrics, `partner:${tenantId}`) })
+    return createGuard(settings, deps.elapsed, { throttle, ...callMetrics(deps.metrics, `partner:${tenantId}`) })
   }
 
   function build(tenantId: string, { settings: tenant, secrets }: KnownTenant): Partner {

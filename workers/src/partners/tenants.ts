@@ -16,7 +16,7 @@ export interface TenantDirectory {
 
 const TENANTS_MAX = 1_000
 
-/** Creates the directory. ttlMs: how long an answer is used, at most 60 s. now: UTC milliseconds. */
+/** Creates the directory. ttlMs: how long an answer is used, at most 60 s. now: milliseconds. */
 export function createTenantDirectory(
   commandApi: ServiceClient,
   { ttlMs, now }: { ttlMs: number; now: () => number },

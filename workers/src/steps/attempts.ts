@@ -2,6 +2,7 @@
 import { type ServiceClient, ServiceFault } from '@portolan/infra/http/client.ts'
 import { problemCodes, Rejection } from '@portolan/schemas/errors.ts'
 import {
+  databaseClockSchema,
   type OverdueSteps,
   type RecordBalance,
   type ReportOutcome,
@@ -19,6 +20,8 @@ export interface Attempts {
   report(report: ReportOutcome): Promise<void>
   /** A page of open steps that are overdue, with a share for each tenant and step. */
   overdue(request: OverdueSteps): Promise<StepJob[]>
+  /** The database's clock, UTC milliseconds. */
+  clock(): Promise<number>
 }
 
 const overdueSchema = z.object({ steps: z.array(stepJobSchema) })
@@ -28,6 +31,7 @@ export function createAttempts(commandApi: ServiceClient): Attempts {
   const ask = async (name: string, body: StartAttempt | RecordBalance | ReportOutcome): Promise<unknown> =>
     commandApi.post(`/internal/attempts/${name}`, body, { correlationId: body.correlationId })
   return {
+    clock: async () => Date.parse(databaseClockSchema.parse(await commandApi.get('/internal/clock')).now),
     start: async (request) => startAttemptAnswerSchema.parse(await ask('start', request)),
     recordBalance: async (request) => startAttemptAnswerSchema.parse(await ask('record-balance', request)),
     report: async (report) => {
@@ -38,7 +42,7 @@ export function createAttempts(commandApi: ServiceClient): Attempts {
 }
 
 /**
- * Asks again, with the same request, until it is answered or `untilMs` (UTC) has come. A granted claim is granted again to
+ * Asks again, with the same request, until it is answered or `untilMs` (by the clock given) has come. A granted claim is granted again to
  * the execution that holds it, so repeating is harmless. Returns null when there was no answer in time.
  */
 export async function askUntil<T>(

@@ -33,7 +33,7 @@ export interface GuardOptions {
 }
 
 export interface CallLimits {
-  /** The instant (UTC ms) after which the call must not be sent: the claim's callBefore, or a lookup's deadline. */
+  /** When (by the guard's clock) the call must not be sent any more: the claim's time is over, or a lookup's deadline. */
   sendBeforeMs: number
   /** A failure provoked by X-Mock-Error says nothing about the other side; it neither opens the breaker nor meets it. */
   isMocked?: boolean
@@ -71,7 +71,7 @@ export interface GuardParts {
   onAnswer?(outcome: string, elapsedMs: number): void
 }
 
-/** Creates the guard of one supplier or partner account. now: UTC milliseconds. */
+/** Creates the guard of one supplier or partner account. now: milliseconds of a clock that nobody sets. */
 export function createGuard(options: GuardOptions, now: () => number, parts: GuardParts = {}): Guard {
   const places = bulkhead(options.concurrency, options.queueMax)
   const breaker = circuitBreaker(

@@ -1,7 +1,7 @@
 /**
  * One run of a step job, whatever the step. For a step that is claimed (it moves money or orders):
  *
- *   enter ──► start ──granted──► call, if callBefore has not passed ──► report
+ *   enter ──► start ──granted──► call, if the claim's time is not over ──► report
  *     │         ├──over──► nothing: another execution has it, or it is no longer wanted
  *     │         └──busy──► back into the queue: another movement of this member is open
  *     └──► back into the queue: the other side cannot be called now (its limit, its breaker, calls under way)
@@ -9,7 +9,8 @@
  * A job that has to wait does so in the queue, where it holds up nobody, until its step's deadline; nothing was claimed for it.
  * Everything before the call may be repeated or given up. From the moment the call is sent there is exactly one way on:
  * its outcome is reported, and when nobody can report it any more the attempt's watch declares it unknown.
- * A step that is not claimed (a look-up, a timer) is run and reported; running it twice is harmless.
+ * A step that is not claimed (a read, a look-up, a timer) is run and reported; running it twice is harmless. A job that the queue hands
+ * out too early, because clocks differ, goes back until it is due.
  */
 
 import type { KillPoint } from '@portolan/infra/kill-points.ts'
@@ -22,7 +23,7 @@ import { type Entry, leaveAll } from './guard.ts'
 
 /** What a handler is given besides the job. */
 export interface Execution {
-  /** The instant (UTC ms) after which nothing may be sent. */
+  /** When the claim's time is over, by the claims' own clock: nothing may be sent after it. */
   sendBeforeMs: number
   /** What `enter` gave; to be handed on with every call. */
   entries: readonly Entry[]
@@ -38,8 +39,11 @@ export interface Execution {
 export type StepAnswer = CallAnswer<Record<string, unknown>>
 
 export interface StepHandler {
-  /** claimed: one call, never made twice. read: looks something up. timer: falls due, whatever its deadline. */
-  kind: 'claimed' | 'read' | 'timer'
+  /**
+   * claimed: one call, never made twice. read: serves no purpose after its deadline. look-up: says what became of a call, also when it
+   * comes late. timer: falls due, whatever its deadline.
+   */
+  kind: 'claimed' | 'read' | 'look-up' | 'timer'
   /** How long the call may take once it is sent. */
   callTimeoutMs: number
   /** Makes sure of everything that the calls of `run` would have to wait for, or says what is in the way. Absent: nothing is. */
@@ -54,7 +58,10 @@ export interface RunDeps {
   handlers: Readonly<Record<string, StepHandler>>
   logger: Logger
   reach(point: KillPoint): void
+  /** The database's clock, UTC milliseconds: what due times and deadlines are compared with. */
   now: () => number
+  /** By which a claim's time runs out; see elapsed-clock.ts. */
+  elapsed: () => number
   newId: () => string
 }
 
@@ -64,6 +71,9 @@ export interface RunSettings {
   /** Pause before an unanswered claim request is repeated. */
   askAgainMs: number
 }
+
+/** Less than this before its time a step is due: clocks are never measured exactly. */
+const EARLY_MS = 50
 
 /**
  * Runs a job. starts: how often it was taken up, this time included.
@@ -80,11 +90,17 @@ export async function runStep(
     deps.logger.error('step without a handler', factsOf(job))
     return undefined
   }
-  if (handler.kind === 'read' && deps.now() > Date.parse(job.deadline)) {
+  const earlyMs = Date.parse(job.dueAt) - deps.now()
+  if (earlyMs > EARLY_MS) return { againInMs: earlyMs }
+  if (handler.kind === 'read' && isLate(deps, job)) {
     return reportAnswer(deps, job, null, notDone('deadline-passed', 0))
   }
   const entries = await entered(deps, job, handler)
-  if ('kind' in entries) return comeBack(deps, job, starts, entries)
+  if ('kind' in entries) {
+    // Too late to wait: whether to look once more is the decider's to say.
+    if (handler.kind === 'look-up' && isLate(deps, job)) return reportAnswer(deps, job, null, entries)
+    return comeBack(deps, job, starts, entries)
+  }
   try {
     if (handler.kind === 'claimed') return await runClaimed(deps, settings, { job, starts, handler, entries })
     return await reportAnswer(deps, job, null, await runUnclaimed(deps, settings, { job, starts, handler, entries }))
@@ -92,6 +108,8 @@ export async function runStep(
     await leaveAll(entries)
   }
 }
+
+const isLate = (deps: RunDeps, job: StepJob): boolean => deps.now() > Date.parse(job.deadline)
 
 async function entered(deps: RunDeps, job: StepJob, handler: StepHandler): Promise<readonly Entry[] | NotDone> {
   try {
@@ -127,7 +145,7 @@ interface Run {
 async function runUnclaimed(deps: RunDeps, settings: RunSettings, { job, handler, entries }: Run): Promise<StepAnswer> {
   const execution: Execution = {
     entries,
-    sendBeforeMs: deps.now() + settings.claimWindowMs,
+    sendBeforeMs: deps.elapsed() + settings.claimWindowMs,
     onSend: () => undefined,
     recordBalance: async () => false,
   }
@@ -147,9 +165,10 @@ async function runClaimed(
   { job, starts, handler, entries }: Run,
 ): Promise<undefined | { againInMs: number }> {
   const executionId = deps.newId()
-  const sendBeforeMs = deps.now() + settings.claimWindowMs
-  const request = { ...refOf(job), executionId, callBefore: iso(sendBeforeMs), callTimeoutMs: handler.callTimeoutMs }
-  const again = { now: deps.now, pauseMs: settings.askAgainMs }
+  const { claimWindowMs: callWithinMs } = settings
+  const sendBeforeMs = deps.elapsed() + callWithinMs
+  const request = { ...refOf(job), executionId, callWithinMs, callTimeoutMs: handler.callTimeoutMs }
+  const again = { now: deps.elapsed, pauseMs: settings.askAgainMs }
   const claim = await askUntil(() => deps.attempts.start(request), sendBeforeMs, again)
   // Perhaps the claim was granted and the answer lost; without it no call, and whoever holds it must hear so.
   if (!claim) return reportAnswer(deps, job, executionId, notDone('claim-unanswered'))
@@ -170,7 +189,10 @@ async function runClaimed(
     recordBalance: async (balance, readAt) => {
       const body: RecordBalance = { ...refOf(job), executionId, balance, readAt }
       const answer = await askUntil(() => deps.attempts.recordBalance(body), sendBeforeMs, again)
-      if (answer?.granted) return true
+      if (answer?.granted) {
+        deps.reach('after-balance')
+        return true
+      }
       if (answer?.reason === 'over') return false
       throw new Error('balance could not be recorded in time')
     },
@@ -215,6 +237,7 @@ async function reportAnswer(
   })
   deps.reach('before-report')
   await deps.report({ ...refOf(job), executionId, outcome })
+  deps.reach('after-report')
   return undefined
 }
 
@@ -238,8 +261,6 @@ function refOf(job: StepJob) {
   const memberId = typeof job.input.memberId === 'string' ? job.input.memberId : null
   return { tenantId, stream, step, attempt, memberId, correlationId, causationId, mockError, traceparent }
 }
-
-const iso = (ms: number): string => new Date(ms).toISOString()
 
 const factsOf = ({ tenantId, stream, step, attempt, correlationId }: StepJob) => ({
   tenantId,

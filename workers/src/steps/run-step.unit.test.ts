@@ -86,6 +86,7 @@ async function play({
       logger,
       reach: (point) => void seen.points.push(point),
       now: Date.now,
+      elapsed: () => performance.now(),
       newId: () => 'execution-1',
     },
     settings,
@@ -106,14 +107,11 @@ describe('a claimed step', () => {
   it('is called once under its claim, and reported with what names it', async () => {
     const { starts, reports, calls, points } = await play({ run: sendThen(() => done) })
     expect(calls).to.equal(1)
-    expect(points).to.deep.equal(['after-claim', 'after-call', 'before-report'])
+    expect(points).to.deep.equal(['after-claim', 'after-call', 'before-report', 'after-report'])
     const attempt = { tenantId: 'coffeechain', stream: 'booking-1', step: 'deduct', attempt: 1, memberId: 'CC1234567' }
     const context = { correlationId: 'c', causationId: 'e', mockError: 'true', traceparent: 't' }
     expect(starts[0]).to.deep.include({ ...attempt, ...context, executionId: 'execution-1', callTimeoutMs: 10 })
-    expect(Date.parse(starts[0]?.callBefore ?? '')).to.be.within(
-      Date.now() - 1_000,
-      Date.now() + settings.claimWindowMs,
-    )
+    expect(starts[0]?.callWithinMs).to.equal(settings.claimWindowMs)
     expect(reports).to.deep.equal([
       {
         ...attempt,
@@ -171,7 +169,7 @@ describe('a claimed step', () => {
 
   it('does not reach the point behind its call when nothing was sent', async () => {
     const { points } = await play({ run: async () => notDone('breaker-open') })
-    expect(points).to.deep.equal(['after-claim', 'before-report'])
+    expect(points).to.deep.equal(['after-claim', 'before-report', 'after-report'])
   })
 })
 
@@ -242,9 +240,28 @@ describe('a step that is only read', () => {
     expect((await play({ kind: 'timer', job: late })).outcome?.kind, 'a timer').to.equal('succeeded')
   })
 
+  it('is looked at after its deadline when it says what became of a call', async () => {
+    const late = { deadline: new Date(Date.now() - 600_000).toISOString() }
+    const { calls, outcome } = await play({ kind: 'look-up', job: late })
+    expect({ calls, kind: outcome?.kind }).to.deep.equal({ calls: 1, kind: 'succeeded' })
+    const blocked = await play({ kind: 'look-up', job: late, enter: async () => notDone('breaker-open', 5_000) })
+    expect(blocked.outcome, 'the decider says whether to look once more').to.include({ code: 'breaker-open' })
+    expect(blocked).to.deep.include({ calls: 0, again: undefined })
+  })
+
   it('reports a fault of ours as not done', async () => {
     const { outcome } = await play({ kind: 'read', run: () => Promise.reject(new Error('bad')) })
     expect(outcome).to.include({ kind: 'not-done', code: 'worker-fault' })
+  })
+})
+
+describe('a step whose job comes before its time, because clocks differ', () => {
+  it('goes back until it is due, whatever its kind', async () => {
+    for (const kind of ['claimed', 'read', 'look-up', 'timer'] as const) {
+      const early = await play({ kind, job: { dueAt: new Date(Date.now() + 60_000).toISOString() } })
+      expect(early, kind).to.deep.include({ calls: 0, starts: [], reports: [] })
+      expect(early.again?.againInMs, kind).to.be.within(59_000, 60_000)
+    }
   })
 })
 

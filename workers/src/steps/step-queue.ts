@@ -57,7 +57,7 @@ return placed
 
 const freePlacesScript = `return redis.call('zrem', KEYS[1], unpack(ARGV))`
 
-/** Creates the queue. now: UTC milliseconds. */
+/** Creates the queue. now: the database's clock, UTC milliseconds. */
 export function createStepQueue(
   deps: { jobs: Jobs; redis: ScriptRunner; now: () => number },
   options: StepQueueOptions,
@@ -94,7 +94,7 @@ export function createStepQueue(
           name: job.step,
           id: jobIdOf(job),
           data: job,
-          dueAtMs: Date.parse(job.dueAt),
+          delayMs: Date.parse(job.dueAt) - deps.now(),
           attempts: RUNS_MAX,
           retryMs: RETRY_MS,
         })),

@@ -17,6 +17,8 @@ export interface FakeCommandApi {
   /** Open steps that `POST /internal/steps/overdue` answers with, as long as they are due and not seen. */
   openSteps: StepJob[]
   parked: unknown[]
+  /** How far the database's clock is ahead of this machine's, in ms. */
+  clockAheadMs: number
   tenants: Map<string, { settings: TenantSettings; secrets: { partnerApiKey: string } }>
   /** Sealed field → value; a missing one is gone. */
   sealed: Map<string, unknown>
@@ -37,6 +39,7 @@ export async function startFakeCommandApi(): Promise<FakeCommandApi> {
     reports: [],
     openSteps: [],
     parked: [],
+    clockAheadMs: 0,
     tenants: new Map(),
     sealed: new Map(),
     trouble: new Map(),
@@ -58,6 +61,7 @@ export async function startFakeCommandApi(): Promise<FakeCommandApi> {
 
   function handle(path: string, body: unknown): unknown {
     const [, , area, name = ''] = path.split('/')
+    if (path === '/internal/clock') return { now: new Date(Date.now() + fake.clockAheadMs).toISOString() }
     if (path === '/internal/attempts/start') return claim(body as StartAttempt)
     if (path === '/internal/attempts/record-balance') {
       fake.balances.push(body as RecordBalance)
@@ -83,7 +87,7 @@ export async function startFakeCommandApi(): Promise<FakeCommandApi> {
     }
     if (area === 'parked') {
       if (body !== undefined) fake.parked.push(...(body as { events: unknown[] }).events)
-      return body === undefined ? { streams: [] } : undefined
+      return body === undefined ? { streams: [] } : { free: [] }
     }
     throw new Error(`nothing at ${path}`)
   }
