@@ -25,10 +25,6 @@ export const projectionsConfigSchema = z.object({
     env: 'PROJECTIONS_DATABASE_CONNECTIONS_MAX',
     description: 'connections shared by all projections of a process',
   }),
-  logGeneration: z.coerce.number().int().min(1).default(1).meta({
-    env: 'LOG_GENERATION',
-    description: 'generation of the log that is read; rises when the log is republished',
-  }),
   versionsPollMs: milliseconds(
     'PROJECTIONS_VERSIONS_POLL_MS',
     1000,

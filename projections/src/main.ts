@@ -40,17 +40,15 @@ export async function start(
     logger,
   )
   cleanup.defer(() => pool.end())
-  const kafka = createKafka({ brokers: config.kafkaBrokers, clientId: `${config.kafkaTopicPrefix}projections` }, logger)
-  cleanup.defer(() => kafka.disconnect())
+  const clientId = `${config.kafkaTopicPrefix}projections`
   const versions = runVersions({
     pool,
-    kafka,
+    openKafka: () => createKafka({ brokers: config.kafkaBrokers, clientId }, logger),
     logger,
     metrics,
     readEvent,
     projections: overrides.projections ?? projections,
     topicPrefix: config.kafkaTopicPrefix,
-    generation: config.logGeneration,
     pollMs: config.versionsPollMs,
   })
   cleanup.defer(() => versions.stop())

@@ -1,6 +1,9 @@
 /**
  * Keeps one consumer running per version of a projection that is not retired. The list of versions is a table, so a
  * rebuild is begun, switched to and given up from outside, and every process follows within a second.
+ *
+ * A version is built from one generation of the log. When the log is republished, each projection gets a version of the new
+ * generation, which goes live by itself once it has everything (follow-log.ts).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { consume, type RunningConsumer } from '@portolan/infra/consumer/consume.ts'
@@ -12,16 +15,17 @@ import type { Logger } from '@portolan/infra/log.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
 import type { TopicName } from '@portolan/schemas/topics.ts'
 import type pg from 'pg'
+import { startLogFollower } from './follow-log.ts'
 
 export interface RunVersionsDeps {
   pool: pg.Pool
-  kafka: KafkaPort
+  /** One port per generation: a client never forgets a topic, and fails once that is deleted. */
+  openKafka: () => KafkaPort
   logger: Logger
   metrics: Metrics
   projections: readonly Projection[]
   readEvent: ReadEvent
   topicPrefix: string
-  generation: number
   pollMs: number
 }
 
@@ -34,6 +38,7 @@ export interface RunningVersions {
 interface Version {
   name: string
   version: number
+  generation: number
 }
 
 /** Retries of one version carried out per look, so that other versions get their turn. */
@@ -41,13 +46,30 @@ const retriesMax = 20
 
 /** Starts in the background; a database or broker that is away is waited for. */
 export function runVersions(deps: RunVersionsDeps): RunningVersions {
-  const { pool, logger, metrics, generation } = deps
+  const { pool, logger, metrics } = deps
+  const ports = new Map<number, KafkaPort>()
+  const log = startLogFollower(deps)
   const running = new Map<string, { target: ProjectionTarget; consumer: RunningConsumer }>()
   const parkedGauge = metrics.gauge('parked_streams', 'Streams that wait for an operator', ['consumer'])
   const stopping = new AbortController()
   let isListRead = false
 
-  function start({ name, version }: Version): void {
+  function portOf(generation: number): KafkaPort {
+    const port = ports.get(generation) ?? deps.openKafka()
+    ports.set(generation, port)
+    return port
+  }
+
+  async function closeUnusedPorts(): Promise<void> {
+    const used = new Set([...running.values()].map(({ target }) => target.generation))
+    for (const [generation, port] of ports) {
+      if (used.has(generation)) continue
+      ports.delete(generation)
+      await port.disconnect()
+    }
+  }
+
+  function start({ name, version, generation }: Version): void {
     const projection = codeOf(deps.projections, name, version)
     if (!projection) {
       logger.warn('projection is not known to this release', { projection: name, version })
@@ -60,17 +82,18 @@ export function runVersions(deps: RunVersionsDeps): RunningVersions {
       reason: string,
     ) => logger.error('stream parked', { projection: name, version, tenantId, stream, position, type, reason })
     const consumer = consume(
-      { kafka: deps.kafka, logger, metrics },
+      { kafka: portOf(generation), logger, metrics },
       {
         name: `${name}.v${version}`,
         groupId,
         topics: Object.keys(projection.handles) as TopicName[],
         topicPrefix: deps.topicPrefix,
+        generation,
         sink: createPostgresSink({ pool, readEvent: deps.readEvent, onParked }, target),
       },
     )
     running.set(keyOf({ name, version }), { target, consumer })
-    logger.info('projection started', { projection: name, version })
+    logger.info('projection started', { projection: name, version, generation })
   }
 
   async function follow(): Promise<void> {
@@ -84,6 +107,7 @@ export function runVersions(deps: RunVersionsDeps): RunningVersions {
       parkedGauge.remove({ consumer: key })
       logger.info('projection stopped', { projection: key })
     }
+    await closeUnusedPorts()
     const parked = await countParked(pool)
     for (const key of running.keys()) parkedGauge.set({ consumer: key }, parked.get(key) ?? 0)
     for (const { target } of running.values()) await retryAsked(target)
@@ -120,13 +144,14 @@ export function runVersions(deps: RunVersionsDeps): RunningVersions {
     }),
     stop: async () => {
       stopping.abort()
-      await following
+      await Promise.all([following, log.stop()])
       await Promise.all([...running.values()].map(({ consumer }) => consumer.stop()))
+      await Promise.all([...ports.values()].map((port) => port.disconnect()))
     },
   }
 }
 
-const keyOf = ({ name, version }: Version): string => `${name}.v${version}`
+const keyOf = ({ name, version }: Pick<Version, 'name' | 'version'>): string => `${name}.v${version}`
 
 /** The code for a version of the tables: the newest one that is not newer than the tables. */
 function codeOf(projections: readonly Projection[], name: string, version: number): Projection | undefined {
@@ -138,7 +163,7 @@ function codeOf(projections: readonly Projection[], name: string, version: numbe
 async function readVersions(pool: pg.Pool): Promise<Version[]> {
   const { rows } = await pool.query<Version>({
     name: 'read-versions',
-    text: "select name, version from projection_versions where status <> 'retired' order by name, version",
+    text: "select name, version, generation from projection_versions where status <> 'retired' order by name, version",
   })
   return rows
 }

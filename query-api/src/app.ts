@@ -1,8 +1,7 @@
 /** Which routes query-api answers, and what stands in front of each group. One line per vertical. */
 import { problemDocument, problemHandler } from '@portolan/infra/http/problem.ts'
 import { type AppDeps, createApp } from '@portolan/infra/http/server.ts'
-import { serializeLoyaltyProblem } from '@portolan/schemas/bookings/views.ts'
-import { Rejection } from '@portolan/schemas/errors.ts'
+import { serializeLoyaltyProblem } from '@portolan/schemas/loyalty-errors.ts'
 import { type Express, type RequestHandler, Router } from 'express'
 
 export interface QueryApiParts {
@@ -19,7 +18,6 @@ export interface QueryApiParts {
 /** Puts the application together. Nothing here reads a body. */
 export function createQueryApi(parts: QueryApiParts): Express {
   const app = createApp({ ...parts.http, bodyLimit: null })
-  app.use(refuseZeroCharacters)
   for (const routes of parts.openRoutes) app.use(routes)
   app.use(guarded(parts.staffRoutes, parts.staffAuth))
   app.use(guarded(parts.memberRoutes, parts.memberAuth))
@@ -30,12 +28,6 @@ export function createQueryApi(parts: QueryApiParts): Express {
     }),
   )
   return app
-}
-
-/** Postgres' text knows no zero character, so no id and no filter holds one; here it is a bad request instead of a fault there. */
-const refuseZeroCharacters: RequestHandler = (req, _res, next) => {
-  if (/%00/.test(req.originalUrl)) throw new Rejection('validation-error', 'The address is not valid', { errors: [] })
-  next()
 }
 
 /** Runs the guard only for requests that one of the routers can answer, so that an unknown path is a 404 and not a 401. */

@@ -1,4 +1,4 @@
-/** The public routes of query-api are exactly those that are described for it. Seen failing: with a route added to member-routes.ts. */
+/** The public routes of query-api are exactly those that are described for it. Seen failing: with a route added to bookings/routes.ts. */
 
 import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { expressRoutes } from '@portolan/infra/testing/express-routes.ts'
@@ -7,7 +7,7 @@ import { describedRoutes, isPublicPath, routeKey } from '@portolan/schemas/opena
 import { expect } from 'chai'
 import type { RequestHandler } from 'express'
 import { createQueryApi } from './app.ts'
-import { createMemberRoutes } from './bookings/member-routes.ts'
+import { createMemberRoutes } from './bookings/routes.ts'
 import { createStaffRoutes } from './bookings/staff-routes.ts'
 import { createHealthRoutes } from './health/routes.ts'
 import { createLedgerRoutes } from './ledger/staff-routes.ts'

@@ -12,6 +12,7 @@ const {
   serviceToken,
   commandApiUrl,
   workersUrl,
+  rateLimit,
   testMode,
 } = sharedFields
 
@@ -35,18 +36,13 @@ export const queryApiConfigSchema = z
     serviceToken,
     commandApiUrl,
     workersUrl,
+    rateLimit,
     testMode,
     port: sharedFields.port('QUERY_API_PORT', 3002, 'port of query-api'),
     databaseConnectionsMax: z.coerce.number().int().min(2).max(50).default(8).meta({
       env: 'QUERY_API_DATABASE_CONNECTIONS_MAX',
       description: 'connections for queries; waiting reads share one more',
     }),
-    defaultRateLimit: z.coerce
-      .number()
-      .int()
-      .positive()
-      .default(100)
-      .meta({ env: 'RATE_LIMIT', description: 'requests per minute of a client address before its tenant is known' }),
     readWaitMs: milliseconds('READ_WAIT_MS', 2000, 'how long a read waits for what its caller has written'),
     readPollMs: milliseconds(
       'READ_POLL_MS',

@@ -1,5 +1,6 @@
 /** Before a read: wait for what its caller may have written. After it: say how fresh the answer is. */
 import { decodeToken, type WrittenPositions } from '@portolan/infra/consistency-token.ts'
+import { reach } from '@portolan/infra/kill-points.ts'
 import type { Request, Response } from 'express'
 import type { ReadModel, ReadModels } from './read-models.ts'
 
@@ -30,7 +31,8 @@ export function createConsistentRead(deps: { readModels: ReadModels; written: Wr
     const token = req.get('Consistency-Token')
     const positions = token ? decodeToken(token) : await written.recall(rememberedTenant, principal)
     if (positions) await readModels.waitFor({ models, tenantId, stream, positions, isToken: token !== undefined })
-    const fresh = readModels.freshness(models)
+    reach('after-read-wait')
+    const fresh = readModels.freshness(models, stream === undefined ? undefined : { tenantId, stream })
     if (!fresh) return
     res.set({ 'X-Read-Model-Age': fresh.ageSeconds.toFixed(3), 'X-Read-Model-Events': String(fresh.events) })
   }

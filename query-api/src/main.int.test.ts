@@ -1,10 +1,6 @@
 /** query-api's routes over real rows, row-level security and Redis. */
-import {
-  bookingDetailSchema,
-  bookingListSchema,
-  healthSchema,
-  loyaltyErrorSchema,
-} from '@portolan/schemas/bookings/views.ts'
+import { bookingDetailSchema, bookingListSchema, healthSchema } from '@portolan/schemas/bookings/views.ts'
+import { loyaltyErrorSchema } from '@portolan/schemas/loyalty-errors.ts'
 import {
   ledgerSchema,
   opsBookingDetailSchema,
@@ -303,12 +299,55 @@ describe('query-api', () => {
         tenantName: 'CoffeeChain',
         status: 'outcome_unknown',
         streamVersion: 5,
-        trouble: { ...unknown, needsDecision: false },
+        trouble: {
+          ...unknown,
+          needsDecision: false,
+          explanation: 'Machines are still looking at what the other side knows',
+          reported: null,
+          evidence: null,
+        },
       })
       expect(detail.passengers[0]?.name).to.equal('John Doe')
       const queue = unknownOutcomeListSchema.parse((await get('/ops/unknown-outcomes', staff())).body)
       expect(queue.outcomes).to.have.length(1)
       expect(queue.outcomes[0]).to.include({ bookingId, step: 'deduct', needsDecision: false })
+    })
+
+    it('see disputed conclusions in the same queue, page by page', async () => {
+      const { progress } = await fixture.insertBooking('coffeechain', {
+        bookingId: 'bkg_fine',
+        createdAt: '2026-01-01T00:00:00.000Z',
+      })
+      const trouble = { attempt: 1, since: '2026-01-01T00:00:00Z', until: '2026-01-01T00:15:00Z' }
+      const unknown = { ...trouble, step: 'deduct', why: 'timeout' }
+      const reported = { orderId: 'ord_2', bookingReference: null, transactionId: null }
+      const disputed = [{ ...trouble, step: 'issue-tickets', why: 'reported-late', reported }]
+      const queued = [
+        { bookingId: 'bkg_1', createdAt: '2026-01-03T00:00:00.000Z', status: 'failed', progress: { disputed } },
+        { bookingId: 'bkg_2', createdAt: '2026-01-02T00:00:00.000Z', status: 'outcome_unknown', progress: { unknown } },
+        {
+          bookingId: 'bkg_3',
+          createdAt: '2026-01-04T00:00:00.000Z',
+          status: 'outcome_unknown',
+          progress: { unknown, disputed },
+        },
+        { bookingId: 'bkg_4', createdAt: '2026-01-05T00:00:00.000Z', status: 'confirmed', progress: { disputed } },
+      ] as const
+      for (const one of queued)
+        await fixture.insertBooking('coffeechain', { ...one, progress: { ...progress, ...one.progress } as never })
+      const pageOf = async (cursor = '') =>
+        unknownOutcomeListSchema.parse((await get(`/ops/unknown-outcomes?limit=3${cursor}`, staff())).body)
+      const first = await pageOf()
+      expect(first.outcomes.map(({ bookingId }) => bookingId)).to.deep.equal(['bkg_2', 'bkg_1', 'bkg_3'])
+      expect(first.outcomes[1]).to.deep.include({
+        status: 'failed',
+        needsDecision: true,
+        why: 'reported-late',
+        reported,
+      })
+      const second = await pageOf(`&cursor=${first.nextCursor}`)
+      expect(second.outcomes.map(({ bookingId }) => bookingId)).to.deep.equal(['bkg_4'])
+      expect(second.nextCursor).to.equal(null)
     })
 
     it('see what waits for approval, oldest first', async () => {

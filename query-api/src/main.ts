@@ -1,6 +1,7 @@
 /** Composition root of query-api: config → logger → connections → read models → app → start; stops in reverse order. */
 import { loadConfig } from '@portolan/infra/config.ts'
 import { createWrittenPositions } from '@portolan/infra/consistency-token.ts'
+import { onForget } from '@portolan/infra/forget-signal.ts'
 import { createServiceClient } from '@portolan/infra/http/client.ts'
 import { createIntrospection } from '@portolan/infra/http/credentials.ts'
 import { createMemberAuth } from '@portolan/infra/http/member-auth.ts'
@@ -13,10 +14,10 @@ import { createLogger, type Logger } from '@portolan/infra/log.ts'
 import { createPool } from '@portolan/infra/postgres.ts'
 import { createRedis, redisIsReady } from '@portolan/infra/redis.ts'
 import { createMetrics } from '@portolan/infra/telemetry.ts'
-import { provokedRefusal } from '@portolan/schemas/bookings/views.ts'
+import { provokedRefusal } from '@portolan/schemas/loyalty-errors.ts'
 import { createQueryApi } from './app.ts'
-import { createMemberRoutes } from './bookings/member-routes.ts'
 import { createPassengerNames } from './bookings/passenger-names.ts'
+import { createMemberRoutes } from './bookings/routes.ts'
 import { createStaffRoutes } from './bookings/staff-routes.ts'
 import { type QueryApiConfig, queryApiConfigSchema } from './config.ts'
 import { createConsistentRead } from './consistent-read.ts'
@@ -42,6 +43,8 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
   cleanup.defer(() => positionsPool.end())
   const redis = createRedis(config.redisUrl, 'command', logger)
   cleanup.defer(() => redis.disconnect())
+  const subscriber = createRedis(config.redisUrl, 'subscriber', logger)
+  cleanup.defer(() => subscriber.disconnect())
   // The first reads want to know what their principals wrote; a Redis that stays away must not hold the start up.
   await redisIsReady(redis, redisWaitMs)
   const { readWaitMs: waitMs, readPollMs: pollMs } = config
@@ -56,7 +59,11 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
   const written = createWrittenPositions({ redis, keyPrefix: config.redisKeyPrefix, logger })
   const consistentRead = createConsistentRead({ readModels, written })
   const staffRead = createStaffRead({ pool, consistentRead })
-  const passengerNames = createPassengerNames({ unseal: createUnseal({ client: commandApi }), logger })
+  const unseal = createUnseal({
+    client: commandApi,
+    onForget: (drop) => onForget(subscriber, config.redisKeyPrefix, drop),
+  })
+  const passengerNames = createPassengerNames({ unseal, logger })
   const readDatabaseIsUp = async () => (await pool.query('select 1')).rowCount === 1
 
   const app = createQueryApi({
@@ -69,7 +76,7 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
     memberAuth: createMemberAuth({
       introspect,
       consumeLimit,
-      addressLimitPerMinute: config.defaultRateLimit,
+      addressLimitPerMinute: config.rateLimit,
       onMember: (req) => answerProvoked(config.testMode ? req.get('X-Mock-Error') : undefined),
     }),
     staffAuth: createStaffAuth({ introspect })('operator', 'tenant-admin', 'viewer'),

@@ -3,8 +3,8 @@
  * answer is. All waiting reads of the process share one poll; a waiting read holds no connection.
  *
  * Positions only grow, across a switch of versions too (switch_projection refuses a version that is behind), so a
- * position seen once never has to be looked up again. An event that is parked was passed but not applied: where the
- * caller's positions cover one of their tenant's, the read waits as if the model were behind.
+ * position seen once never has to be looked up again. An event that is parked was passed but not applied: to the detail of
+ * its stream, and to the lists of who wrote to that stream, the model is behind; to everybody else it is not.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { foreignToken, hasReached, type LogPositions, type Positions } from '@portolan/infra/consistency-token.ts'
@@ -25,9 +25,9 @@ export type ReadModel = keyof typeof topicsOf
 
 export interface Wanted {
   models: readonly ReadModel[]
-  /** Whose parked streams matter; null: everybody's. */
+  /** Whose parked streams may matter; null: everybody's. */
   tenantId: string | null
-  /** The one stream that the answer shows; absent for lists. */
+  /** The one stream that the answer shows; absent for lists, where the streams that were written count. */
   stream?: string
   positions: LogPositions
   /** A token of a log that no longer exists is refused; remembered positions of one are simply over. */
@@ -37,15 +37,34 @@ export interface Wanted {
 export interface ReadModels {
   /** Resolves when every model reflects the positions. Rejects: read-model-behind after the wait, validation-error for a foreign token. */
   waitFor(wanted: Wanted): Promise<void>
-  /** Age in seconds of the oldest of these models and the number of events in it; null while unknown. */
-  freshness(models: readonly ReadModel[]): { ageSeconds: number; events: number } | null
+  /**
+   * Age in seconds of the oldest of these models and the number of events in it; null while unknown. The row of a parked
+   * stream is as old as its parking, however far the model is: `shown` names the one stream of an answer.
+   */
+  freshness(models: readonly ReadModel[], shown?: ShownStream): { ageSeconds: number; events: number } | null
   stop(): Promise<void>
+}
+
+/** A stream and its tenant; null: staff's, whose ids are unique over tenants. */
+export interface ShownStream {
+  tenantId: string | null
+  stream: string
+}
+
+interface ParkedStream {
+  tenantId: string
+  stream: string
+  topic: string
+  partition: number
+  position: number
+  /** At the progress's `readAt`. */
+  ageMs: number
 }
 
 interface Progress {
   generation: number
   positions: Positions
-  parked: { tenantId: string; stream: string; topic: string; partition: number; position: number }[]
+  parked: ParkedStream[]
   /** At `readAt`; null while nothing was applied yet. */
   ageMs: number | null
   readAt: number
@@ -64,7 +83,6 @@ export function createReadModels(
   const known = new Map<string, Progress>()
   const waiters = new Set<Waiter>()
   const stopping = new AbortController()
-  const stopped = new Promise((resolve) => stopping.signal.addEventListener('abort', resolve))
   let wake = new AbortController()
   const waits = deps.metrics.histogram('read_wait_seconds', 'Reads that waited for a read model', ['outcome'])
 
@@ -78,11 +96,20 @@ export function createReadModels(
     for (const waiter of waiters) if (isReached(known, waiter)) waiter.resolve()
   }
 
+  /** `work`, or the stop if that comes first. Not a race with a promise that lasts, which would keep 256 bytes of every poll. */
+  function untilStopped(work: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const end = () => resolve()
+    stopping.signal.addEventListener('abort', end)
+    work.then(end)
+    return promise.finally(() => stopping.signal.removeEventListener('abort', end))
+  }
+
   async function pollRegularly(): Promise<void> {
     while (!stopping.signal.aborted) {
       // While the database is away the waiting reads run into their deadlines.
       const polled = poll().catch((error) => deps.logger.debug('positions of read models not read', { error }))
-      await Promise.race([polled, stopped])
+      await untilStopped(polled)
       settleWaiters()
       const delayMs = waiters.size > 0 ? pollMs : freshnessMs
       await sleep(delayMs, undefined, { signal: wake.signal }).catch(() => undefined) // woken by a new waiter or stop
@@ -121,10 +148,13 @@ export function createReadModels(
       if (wanted.isToken) refuseForeign(known, wanted)
       if (!isReached(known, wanted)) await wait(wanted)
     },
-    freshness(models) {
+    freshness(models, shown) {
       const all = models.map((model) => known.get(model))
       if (!all.every((progress) => progress !== undefined)) return null
-      const ages = all.map(({ ageMs, readAt }) => (ageMs === null ? Number.NaN : ageMs + performance.now() - readAt))
+      const ages = all.map(({ ageMs, readAt, parked }) => {
+        const parkedMs = shown ? parked.filter((stream) => isShown(stream, shown)).map((stream) => stream.ageMs) : []
+        return ageMs === null ? Number.NaN : Math.max(ageMs, ...parkedMs) + performance.now() - readAt
+      })
       if (ages.some(Number.isNaN)) return null
       const events = all.flatMap(({ positions }) =>
         Object.values(positions).flatMap((partitions) => Object.values(partitions)),
@@ -156,22 +186,33 @@ function isReached(known: ReadonlyMap<string, Progress>, wanted: Wanted): boolea
     const { generation, positions } = wanted.positions
     if (used.every((topic) => positions[topic] === undefined)) return true
     if (!progress || generation > progress.generation) return false
-    // Everything of an older generation is part of the republished log that this model was built from.
-    if (generation < progress.generation) return true
-    return hasReached(progress.positions, positions, used) && !progress.parked.some((parked) => covers(wanted, parked))
+    // Everything of an older generation is part of the republished log that this model was built from; what of it is parked
+    // only the streams can tell.
+    const isOlder = generation < progress.generation
+    const isMissing = (parked: ParkedStream) =>
+      concerns(wanted, parked) && (isOlder || isParkedWithin(positions, parked))
+    return (isOlder || hasReached(progress.positions, positions, used)) && !progress.parked.some(isMissing)
   })
 }
 
-function covers({ tenantId, stream, positions: { positions } }: Wanted, parked: Progress['parked'][number]): boolean {
+const isShown = (parked: ParkedStream, { tenantId, stream }: ShownStream): boolean =>
+  parked.stream === stream && (tenantId === null || parked.tenantId === tenantId)
+
+function concerns({ tenantId, stream, positions: { streams } }: Wanted, parked: ParkedStream): boolean {
   if (tenantId !== null && parked.tenantId !== tenantId) return false
-  if (stream !== undefined && parked.stream !== stream) return false
-  return (positions[parked.topic]?.[parked.partition] ?? 0) >= parked.position
+  const shown = stream === undefined ? streams : [stream]
+  return !shown || shown.includes(parked.stream)
 }
+
+const isParkedWithin = (positions: Positions, { topic, partition, position }: ParkedStream): boolean =>
+  (positions[topic]?.[partition] ?? 0) >= position
 
 interface ProgressRow {
   name: string
   positions: { topic: string; generation: number; partition: number; position: number }[] | null
-  parked: { tenant_id: string; stream: string; topic: string; partition: number; position: number }[] | null
+  parked:
+    | { tenant_id: string; stream: string; topic: string; partition: number; position: number; age_seconds: number }[]
+    | null
   age_seconds: number | null
 }
 
@@ -186,7 +227,11 @@ function progressOf({ positions, parked, age_seconds }: ProgressRow, readAt: num
   return {
     generation,
     positions: ofTopic,
-    parked: (parked ?? []).map(({ tenant_id, ...rest }) => ({ tenantId: tenant_id, ...rest })),
+    parked: (parked ?? []).map(({ tenant_id, age_seconds, ...rest }) => ({
+      tenantId: tenant_id,
+      ageMs: age_seconds * 1000,
+      ...rest,
+    })),
     ageMs: age_seconds === null ? null : age_seconds * 1000,
     readAt,
   }
@@ -201,7 +246,8 @@ async function readProgress(pool: pg.Pool): Promise<ProgressRow[]> {
               from projection_checkpoints c where c.projection = v.name and c.version = v.version) as positions,
              (select extract(epoch from now() - min(coalesce(current_at, applied_at)))::float8
               from projection_checkpoints c where c.projection = v.name and c.version = v.version) as age_seconds,
-             (select jsonb_agg(jsonb_build_object('tenant_id', tenant_id, 'stream', stream, 'topic', topic, 'partition', partition, 'position', position))
+             (select jsonb_agg(jsonb_build_object('tenant_id', tenant_id, 'stream', stream, 'topic', topic, 'partition', partition, 'position', position,
+                'age_seconds', extract(epoch from now() - parked_at)::float8))
               from parked_streams p where p.projection = v.name and p.version = v.version) as parked
            from projection_versions v
            where v.status = 'live'`,

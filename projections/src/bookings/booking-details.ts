@@ -76,12 +76,14 @@ function changed(d: BookingDetails, event: Exclude<ShownEvent, { type: 'BookingR
     }
     case 'PaymentDeducted': {
       const { amount, currency } = event.data
-      return { ...d, deducted: { amount, currency } }
+      return { ...d, deducted: deductedTimes(timesDeducted(d) + 1, { amount, currency }) }
     }
     case 'BookingConfirmed': {
       const { orderId, bookingReference, tickets } = event.data
       return { ...d, order: { orderId, bookingReference }, tickets }
     }
+    case 'OutcomeCorrected':
+      return corrected(d, event.data)
     case 'CompensationStarted':
       return { ...d, failureReason: d.failureReason ?? event.data.reason }
     case 'CancellationRequested':
@@ -99,6 +101,35 @@ function changed(d: BookingDetails, event: Exclude<ShownEvent, { type: 'BookingR
       return d
   }
 }
+
+/** The facts as they are now known to be. */
+function corrected(
+  d: BookingDetails,
+  { step, happened, order, givenBack, at }: Extract<ShownEvent, { type: 'OutcomeCorrected' }>['data'],
+): BookingDetails {
+  const { loyaltyAmount: amount, loyaltyCurrency: currency } = d.price
+  const status = givenBack === 'refunded' ? ('processed' as const) : ('pending' as const)
+  const isOrder = step === 'place-hold' || step === 'issue-tickets'
+  return {
+    ...d,
+    ...(step === 'deduct' && { deducted: deductedTimes(timesDeducted(d) + (happened ? 1 : -1), { amount, currency }) }),
+    ...(isOrder && { order: order && orderRef(order), tickets: order?.tickets ?? [] }),
+    refund: givenBack === null ? null : { status, amount, at: givenBack === 'owed' ? null : (d.refund?.at ?? at) },
+  }
+}
+
+const timesDeducted = ({ deducted }: BookingDetails) => (deducted ? (deducted.times ?? 1) : 0)
+
+/** What stands of a booking's deductions; of a restored store there may be two. */
+function deductedTimes(times: number, once: { amount: number; currency: string }): BookingDetails['deducted'] {
+  if (times < 1) return null
+  return times === 1 ? once : { ...once, times }
+}
+
+const orderRef = ({ orderId, bookingReference }: NonNullable<BookingDetails['order']>) => ({
+  orderId,
+  bookingReference,
+})
 
 async function loadRows(
   tx: ProjectionTx,

@@ -9,8 +9,12 @@
  * that accepted and has not said more; whatever is learned next removes it.
  */
 import type { BookingEvent } from '@portolan/schemas/bookings/messages.ts'
-import type { BookingProgress } from '@portolan/schemas/bookings/read-models.ts'
-import type { BookingStatus } from '@portolan/schemas/bookings/views.ts'
+import type { BookingProgress, Dispute, TroubleEvidence } from '@portolan/schemas/bookings/read-models.ts'
+import type { BookingStatus } from '@portolan/schemas/bookings/statuses.ts'
+
+/** A balance that never stands still would fill the row. */
+const SEEN_MAX = 20
+const endedPhases: readonly BookingProgress['phase'][] = ['rejected', 'failed', 'expired', 'cancelled']
 
 export const startProgress: BookingProgress = {
   phase: 'processing',
@@ -33,7 +37,11 @@ export const shownEvents = [
   'BookingConfirmed',
   'SupplierAccepted',
   'OutcomeUnknown',
+  'OutcomeRead',
   'OutcomeEstablished',
+  'OutcomeDisputed',
+  'OutcomeUpheld',
+  'OutcomeCorrected',
   'OperatorNeeded',
   'OperatorDecided',
   'CompensationStarted',
@@ -76,16 +84,33 @@ export function evolveProgress(p: BookingProgress, event: ShownEvent): BookingPr
       return { ...unblocked(p), isSupplierAwaited: true }
     case 'OutcomeUnknown': {
       const { step, attempt, code, at, reconcileUntil } = event.data
-      return { ...p, unknown: { step, attempt, why: code, since: at, until: reconcileUntil } }
+      const unknown = { step, attempt, why: code, since: at, until: reconcileUntil }
+      return { ...p, unknown, evidence: evidenceOf(event.data) }
+    }
+    case 'OutcomeRead': {
+      const { step, attempt, ...look } = event.data
+      const evidence = p.evidence ?? evidenceOf({ step, attempt })
+      return { ...p, evidence: { ...evidence, seen: [...evidence.seen, look].slice(-SEEN_MAX) } }
+    }
+    case 'OutcomeDisputed':
+      return { ...p, disputed: [...(p.disputed ?? []), disputeOf(event.data)] }
+    case 'OutcomeUpheld':
+      return withoutDispute(p, event.data)
+    case 'OutcomeCorrected': {
+      const known = withoutDispute(p, event.data)
+      return endedPhases.includes(p.phase) ? { ...known, phase: 'undoing' } : known
     }
     case 'OperatorNeeded': {
-      const { step, attempt, why, at, decideBy } = event.data
-      return { ...p, operator: { step, attempt, why, since: at, until: decideBy } }
+      const { step, attempt, why, looks, at, decideBy } = event.data
+      const operator = { step, attempt, why, since: at, until: decideBy }
+      return looks === undefined
+        ? { ...p, operator }
+        : { ...p, operator, evidence: { ...(p.evidence ?? evidenceOf({ step, attempt })), looks } }
     }
     case 'CompensationStarted':
       return { ...p, phase: 'undoing', undoTo: p.undoTo ?? event.data.to }
     case 'CancellationRequested':
-      return { ...p, phase: p.phase === 'pending_approval' ? p.phase : 'undoing', undoTo: 'cancelled' }
+      return { ...p, phase: 'undoing', undoTo: 'cancelled' }
     case 'BookingFailed':
       return ended(p, 'failed')
     case 'BookingExpired':
@@ -104,7 +129,37 @@ export function statusOf(p: BookingProgress): BookingStatus {
   return p.undoTo === 'cancelled' ? 'cancelling' : 'compensating'
 }
 
-function unblocked(p: BookingProgress): BookingProgress {
+/** What is known about a call when its outcome becomes a question. */
+function evidenceOf({
+  step,
+  attempt,
+  claimedAt = null,
+  callBefore = null,
+  movement = null,
+}: Pick<TroubleEvidence, 'step' | 'attempt'> & {
+  claimedAt?: string | null
+  callBefore?: string | null
+  movement?: TroubleEvidence['movement'] | undefined
+}): TroubleEvidence {
+  return { step, attempt, claimedAt, callBefore, movement, looks: null, seen: [] }
+}
+
+function disputeOf(data: Extract<ShownEvent, { type: 'OutcomeDisputed' }>['data']): Dispute {
+  const { step, attempt, order, transactionId, at, decideBy } = data
+  const { orderId = null, bookingReference = null } = order ?? {}
+  const reported = { orderId, bookingReference, transactionId }
+  return { step, attempt, why: 'reported-late', since: at, until: decideBy, reported }
+}
+
+function withoutDispute(
+  { disputed = [], ...p }: BookingProgress,
+  { step, attempt }: { step: string; attempt: number },
+): BookingProgress {
+  const left = disputed.filter((one) => one.step !== step || one.attempt !== attempt)
+  return left.length > 0 ? { ...p, disputed: left } : p
+}
+
+function unblocked({ evidence: _answered, ...p }: BookingProgress): BookingProgress {
   return { ...p, isSupplierAwaited: false, unknown: null, operator: null }
 }
 

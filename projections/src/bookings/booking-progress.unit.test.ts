@@ -67,9 +67,9 @@ describe('a booking, read from its events', () => {
       'cancelling',
     ],
     [
-      'waits for approval until its cancellation is through',
+      'that waited for approval is being cancelled until its cancellation is through',
       [given('BookingRequested'), given('ApprovalRequested'), given('CancellationRequested')],
-      'pending_approval',
+      'cancelling',
     ],
     [
       'is cancelled',
@@ -104,6 +104,58 @@ describe('a booking, read from its events', () => {
       given('BookingApproved', { by: 'staff-1', at: '2026-01-02T00:00:00Z' }),
     ])
     expect(approved.approval).to.include({ decidedBy: 'staff-1', decidedAt: '2026-01-02T00:00:00Z' })
+  })
+
+  it('keeps what is known about an open question until it is answered', () => {
+    const movement = { kind: 'deduction', amount: 35_000, currency: 'stars', balanceBefore: 150_000, readAt: null }
+    const asked = [given('BookingRequested'), given('OutcomeUnknown', { claimedAt: '2026-01-01T00:00:00Z', movement })]
+    const saw = { kind: 'balance', balance: 149_000, readAt: '2026-01-01T00:00:05Z' }
+    const looked = [...asked, given('OutcomeRead', { look: 1, saw }), given('OperatorNeeded', { looks: 4 })]
+    expect(fold(looked).evidence).to.deep.include({ claimedAt: '2026-01-01T00:00:00Z', movement, looks: 4 })
+    expect(fold(looked).evidence?.seen.map((look) => look.saw)).to.deep.equal([saw])
+    expect(fold([...looked, given('OperatorDecided')])).not.to.have.property('evidence')
+    const restless = Array.from({ length: 30 }, (_, look) => given('OutcomeRead', { look: look + 1, saw }))
+    expect(fold([...asked, ...restless]).evidence?.seen, 'the latest ones').to.have.length(20)
+  })
+
+  it('shows a disputed conclusion beside its status until it is corrected or upheld', () => {
+    const failed = [given('BookingRequested'), given('CompensationStarted'), given('BookingFailed')]
+    const disputed = [...failed, given('OutcomeDisputed', { step: 'issue-tickets', attempt: 1 })]
+    expect(statusOf(fold(disputed))).to.equal('failed')
+    expect(fold(disputed).disputed).to.have.length(1)
+    expect(fold(disputed).disputed?.[0]).to.deep.include({ step: 'issue-tickets', why: 'reported-late' })
+    const about = { step: 'issue-tickets', attempt: 1 }
+    expect(fold([...disputed, given('OutcomeUpheld', about)])).not.to.have.property('disputed')
+    expect(fold([...disputed, given('OutcomeUpheld', { ...about, attempt: 2 })]).disputed).to.have.length(1)
+    expect(fold([...disputed, given('OutcomeCorrected', { ...about, happened: true })])).not.to.have.property(
+      'disputed',
+    )
+  })
+
+  it('follows a correction: undone further, and the facts as they are now known', () => {
+    const failed = [given('BookingRequested'), given('CompensationStarted'), given('BookingFailed')]
+    const corrected = [...failed, given('OutcomeCorrected', { step: 'deduct', happened: true, givenBack: null })]
+    expect(statusOf(fold(corrected))).to.equal('compensating')
+    expect(detailsOf(corrected)?.deducted).to.deep.equal({ amount: 35_000, currency: 'stars' })
+    const owed = [...corrected, given('RefundOwed'), given('BookingFailed')]
+    expect(detailsOf(owed)).to.deep.include({ status: 'failed' })
+    expect(detailsOf(owed)?.refund?.status).to.equal('pending')
+    const refunded = [...owed, given('OutcomeCorrected', { step: 'refund', happened: true, givenBack: 'refunded' })]
+    expect(detailsOf(refunded)?.refund?.status).to.equal('processed')
+    const ticketed = [given('BookingRequested'), given('PaymentDeducted'), given('BookingConfirmed')]
+    const without = detailsOf([...ticketed, given('OutcomeCorrected', { step: 'issue-tickets', happened: false })])
+    expect(without).to.deep.include({ order: null, tickets: [] })
+  })
+
+  it('shows the deduction that stands when one of two was none after all', () => {
+    const once = [given('BookingRequested'), given('PaymentDeducted'), given('BookingConfirmed')]
+    const correct = (attempt: number, happened: boolean) =>
+      given('OutcomeCorrected', { step: 'deduct', attempt, happened, givenBack: null })
+    const twice = [...once, correct(2, true)]
+    expect(detailsOf(twice)?.deducted).to.deep.equal({ amount: 35_000, currency: 'stars', times: 2 })
+    const oneStands = [...twice, correct(2, false)]
+    expect(detailsOf(oneStands)?.deducted).to.deep.equal({ amount: 35_000, currency: 'stars' })
+    expect(detailsOf([...oneStands, correct(1, false)])?.deducted).to.equal(null)
   })
 
   it('keeps tickets, order, money and reasons in its details, and passengers only sealed', () => {

@@ -4,7 +4,8 @@
  * so applying an event again adds nothing.
  *
  * Accounts of a tenant: `member:<id>` what the partner holds for a member, counted from our first movement;
- * `programme` what the programme took; `owed:<id>` what it owes a member that no partner call could give back;
+ * `programme` what the programme took; `owed:<id>` what it owes a member that no partner call could give back; `recoverable:<id>` what a
+ * member has without having paid, below zero until it comes in;
  * `tenant-penalties` and `supplier:duffel` cancellation penalties, which the tenant bears.
  */
 import type { ProjectedEvent, Projection } from '@portolan/infra/consumer/projection.ts'
@@ -22,13 +23,32 @@ export interface LedgerLine {
   currency: string
   /** Signed: whole units of a programme's currency, minor units of money. */
   amount: number
-  kind: 'deduction' | 'refund' | 'refund-owed' | 'owed-settled' | 'penalty'
+  kind:
+    | 'deduction'
+    | 'refund'
+    | 'refund-owed'
+    | 'owed-settled'
+    | 'penalty'
+    | 'deduction-corrected'
+    | 'refund-corrected'
+    | 'owed-cancelled'
+    | 'recovery-due'
+    | 'recovered'
+    | 'recovery-waived'
   booking_id: string
   member_id: string | null
   at: string
 }
 
-const memberTypes = ['MovementSettled', 'RefundOwed', 'OwedRefundSettled'] as const
+const memberTypes = [
+  'MovementSettled',
+  'RefundOwed',
+  'OwedRefundSettled',
+  'MovementCorrected',
+  'OwedRefundCancelled',
+  'RecoveryDue',
+  'RecoverySettled',
+] as const
 const bookingTypes = ['OrderCancelled'] as const
 type LedgerEvent =
   | Extract<MemberEvent, { type: (typeof memberTypes)[number] }>
@@ -81,6 +101,23 @@ export function linesOf(
       return entry('refund-owed', 'programme', `owed:${event.data.memberId}`)
     case 'OwedRefundSettled':
       return entry('owed-settled', `owed:${event.data.memberId}`, `member:${event.data.memberId}`)
+    case 'MovementCorrected': {
+      const { kind, memberId } = event.data
+      const member = `member:${memberId}`
+      return kind === 'deduction'
+        ? entry('deduction-corrected', 'programme', member)
+        : entry('refund-corrected', member, 'programme')
+    }
+    case 'OwedRefundCancelled':
+      return entry('owed-cancelled', `owed:${event.data.memberId}`, 'programme')
+    case 'RecoveryDue':
+      return entry('recovery-due', `recoverable:${event.data.memberId}`, 'programme')
+    case 'RecoverySettled': {
+      const { how, memberId } = event.data
+      return how === 'recovered'
+        ? entry('recovered', `member:${memberId}`, `recoverable:${memberId}`)
+        : entry('recovery-waived', 'programme', `recoverable:${memberId}`)
+    }
     case 'OrderCancelled':
       return event.data.penaltyMinor > 0 ? entry('penalty', 'supplier:duffel', 'tenant-penalties') : []
   }

@@ -39,6 +39,36 @@ describe('ledger lines', () => {
     })
   })
 
+  it('of a correction take the movement back, and what was owed for it', () => {
+    expect(amounts(accountEvent('MovementCorrected', { kind: 'deduction', amount: 700 }))).to.deep.equal({
+      'member:CC1234567': 700,
+      programme: -700,
+    })
+    expect(amounts(accountEvent('MovementCorrected', { kind: 'refund', amount: 700 }))).to.deep.equal({
+      'member:CC1234567': -700,
+      programme: 700,
+    })
+    expect(amounts(accountEvent('OwedRefundCancelled', { amount: 700 }))).to.deep.equal({
+      'owed:CC1234567': -700,
+      programme: 700,
+    })
+  })
+
+  it('of a recovery stand below zero until it comes in or is waived', () => {
+    expect(amounts(accountEvent('RecoveryDue', { amount: 700 }))).to.deep.equal({
+      'recoverable:CC1234567': -700,
+      programme: 700,
+    })
+    expect(amounts(accountEvent('RecoverySettled', { amount: 700, how: 'recovered' }))).to.deep.equal({
+      'member:CC1234567': -700,
+      'recoverable:CC1234567': 700,
+    })
+    expect(amounts(accountEvent('RecoverySettled', { amount: 700, how: 'waived' }))).to.deep.equal({
+      programme: -700,
+      'recoverable:CC1234567': 700,
+    })
+  })
+
   it('of a cancellation book the penalty from the supplier to the tenant, and nothing without one', () => {
     const cancelled = (penaltyMinor: number) => ({
       tenantId: 'coffeechain',

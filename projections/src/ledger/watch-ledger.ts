@@ -1,10 +1,14 @@
 /** The ledger's two invariants as metrics (P7): the sum of every currency is 0, and every balance is the sum of its lines. */
 import type { Logger } from '@portolan/infra/log.ts'
+import { startRegularly } from '@portolan/infra/regularly.ts'
 import type { Metrics } from '@portolan/infra/telemetry.ts'
 import type pg from 'pg'
 
 /** Adds the live ledger up every `intervalMs` (each statement one snapshot) and says so when it does not balance. Returns how to stop. */
-export function watchLedger(deps: { pool: pg.Pool; logger: Logger; metrics: Metrics }, intervalMs: number): () => void {
+export function watchLedger(
+  deps: { pool: pg.Pool; logger: Logger; metrics: Metrics },
+  intervalMs: number,
+): () => Promise<void> {
   const sum = deps.metrics.gauge('ledger_sum', 'Sum of all ledger balances by currency; must be 0', ['currency'])
   const mismatches = deps.metrics.gauge(
     'ledger_balance_mismatches',
@@ -28,10 +32,8 @@ export function watchLedger(deps: { pool: pg.Pool; logger: Logger; metrics: Metr
       deps.logger.error('the ledger does not balance', { sums: sums.rows, mismatches: found })
   }
 
-  const checkSafely = () => void check().catch((error) => deps.logger.warn('ledger not checked', { error }))
-  checkSafely()
-  const timer = setInterval(checkSafely, intervalMs)
-  return () => clearInterval(timer)
+  const onError = (error: unknown) => deps.logger.warn('ledger not checked', { error })
+  return startRegularly(check, { everyMs: intervalMs, onError }).stop
 }
 
 /** schema: of the ledger's tables, from projection_versions. */

@@ -1,11 +1,11 @@
 /** From rows to the bodies of the loyalty contract (3.3, 3.4). Pure. */
 import type { BookingDetails } from '@portolan/schemas/bookings/read-models.ts'
+import { wireStatus } from '@portolan/schemas/bookings/statuses.ts'
 import {
   type BookingDetail,
   type BookingList,
   type ListBookingsQuery,
   routeLabel,
-  wireStatus,
 } from '@portolan/schemas/bookings/views.ts'
 import type { Flight } from '@portolan/schemas/flights/offers.ts'
 import type { BookingRow } from './read-bookings.ts'

@@ -1,7 +1,8 @@
 /** A member's bookings out of the read models. The tenant comes first in every function; row-level security is the second lock. */
 import { withTenant } from '@portolan/infra/postgres.ts'
 import type { BookingDetails } from '@portolan/schemas/bookings/read-models.ts'
-import { type BookingStatus, type ListBookingsQuery, statusesListed } from '@portolan/schemas/bookings/views.ts'
+import { type BookingStatus, statusesListed } from '@portolan/schemas/bookings/statuses.ts'
+import type { ListBookingsQuery } from '@portolan/schemas/bookings/views.ts'
 import type pg from 'pg'
 
 export interface BookingRow {
@@ -41,7 +42,10 @@ export async function findBooking(
   return found?.rows[0]?.details ?? null
 }
 
-/** One page of a member's bookings, newest first, and how many match in all. */
+/**
+ * One page of a member's bookings, newest first, and how many match in all. One statement, so that both are of one snapshot: a page and
+ * a total from two would now and then disagree about whether there is more.
+ */
 export async function listBookings(
   pool: pg.Pool,
   tenantId: string,
@@ -51,14 +55,20 @@ export async function listBookings(
   const matching = `from read_models.booking_list
     where tenant_id = $1 and member_id = $2 and status = any($3)
       and ($4::timestamptz is null or created_at >= $4) and ($5::timestamptz is null or created_at < $5)`
-  const values = [tenantId, memberId, statusesListed(status), createdFrom ?? null, createdBefore ?? null]
-  const [page, count] = await withTenant(pool, tenantId, [
+  const [found] = await withTenant(pool, tenantId, [
     {
       name: 'list-bookings',
-      text: `select ${bookingRowColumns} ${matching} order by created_at desc, booking_id desc limit $6 offset $7`,
-      values: [...values, limit, offset],
+      text: `select total, page.*
+        from (select count(*) as total ${matching}) counted
+        left join (
+          select ${bookingRowColumns} ${matching}
+          order by created_at desc, booking_id desc limit $6 offset $7
+        ) page on true
+        order by created_at desc, booking_id desc`,
+      values: [tenantId, memberId, statusesListed(status), createdFrom ?? null, createdBefore ?? null, limit, offset],
     },
-    { name: 'count-bookings', text: `select count(*) as total ${matching}`, values },
   ])
-  return { rows: page?.rows ?? [], total: count?.rows[0]?.total ?? 0 }
+  const rows = found?.rows ?? []
+  // A page beyond the end is one row with the total alone.
+  return { rows: rows.filter((row) => row.booking_id !== null), total: rows[0]?.total ?? 0 }
 }

@@ -1,11 +1,13 @@
 /** What staff ask of `booking_list` and `booking_details`. Texts differ with the filter, so that each uses its index. */
-import type { BookingStatus } from '@portolan/schemas/bookings/views.ts'
+import type { BookingStatus } from '@portolan/schemas/bookings/statuses.ts'
 import type pg from 'pg'
 import { bookingRowColumns } from './read-bookings.ts'
 
 export interface BookingFilter {
   tenantId?: string
   status?: BookingStatus
+  /** Only those of which a conclusion is disputed and nothing is unknown: the rest of the queue of unknown outcomes. */
+  isDisputed?: true
   /** UTC days, inclusive. */
   createdFromDate?: string
   createdToDate?: string
@@ -20,11 +22,13 @@ export interface BookingFilter {
 export function bookingPage(filter: BookingFilter): pg.QueryConfig {
   const values: unknown[] = []
   const value = (given: unknown) => `$${values.push(given)}`
-  const { tenantId, status, createdFromDate, createdToDate, after, order } = filter
+  const { tenantId, status, isDisputed, createdFromDate, createdToDate, after, order } = filter
   const isNewestFirst = order === 'newest first'
   const conditions = [
     ...(tenantId ? [`tenant_id = ${value(tenantId)}`] : []),
     ...(status ? [`status = ${value(status)}`] : []),
+    // As the index says it; a key that only these rows have.
+    ...(isDisputed ? [`progress -> 'disputed' is not null`, `status <> 'outcome_unknown'`] : []),
     ...(createdFromDate ? [`created_at >= ${value(`${createdFromDate}T00:00:00Z`)}`] : []),
     ...(createdToDate ? [`created_at < ${value(`${createdToDate}T00:00:00Z`)}::timestamptz + interval '1 day'`] : []),
     ...(after

@@ -21,21 +21,24 @@ export function createStaffRoutes(deps: { staffRead: StaffRead; passengerNames: 
 
   routes.get('/ops/bookings', async (req, res) => {
     const { cursor, ...filter } = parseInput(opsBookingsQuerySchema, req.query)
-    const { rows, nextCursor } = await page(req, res, cursor, { ...filter, order: 'newest first' })
+    const { rows, nextCursor } = await page(req, res, cursor, [{ ...filter, order: 'newest first' }])
     res.json({ bookings: rows.map(staffRow), nextCursor })
   })
 
   routes.get('/ops/approvals', async (req, res) => {
     const { cursor, ...filter } = parseInput(opsQueueQuerySchema, req.query)
     const wanted = { ...filter, status: 'pending_approval', order: 'oldest first' } as const
-    const { rows, nextCursor } = await page(req, res, cursor, wanted)
+    const { rows, nextCursor } = await page(req, res, cursor, [wanted])
     res.json({ approvals: rows.map(approvalRow), nextCursor })
   })
 
   routes.get('/ops/unknown-outcomes', async (req, res) => {
     const { cursor, ...filter } = parseInput(opsQueueQuerySchema, req.query)
-    const wanted = { ...filter, status: 'outcome_unknown', order: 'oldest first' } as const
-    const { rows, nextCursor } = await page(req, res, cursor, wanted)
+    const oldestFirst = { ...filter, order: 'oldest first' } as const
+    const { rows, nextCursor } = await page(req, res, cursor, [
+      { ...oldestFirst, status: 'outcome_unknown' },
+      { ...oldestFirst, isDisputed: true },
+    ])
     res.json({ outcomes: rows.map(troubleRow), nextCursor })
   })
 
@@ -52,21 +55,32 @@ export function createStaffRoutes(deps: { staffRead: StaffRead; passengerNames: 
     res.json(staffDetail(row, row.details, row.tenant_name, names))
   })
 
+  /** One page of what any of the filters finds; they have order and limit in common, and each finds other rows. */
   async function page(
     req: Request,
     res: Response,
     cursor: string | undefined,
-    filter: Omit<BookingFilter, 'after'>,
+    filters: readonly [Omit<BookingFilter, 'after'>, ...Omit<BookingFilter, 'after'>[]],
   ): Promise<{ rows: QueuedRow[]; nextCursor: string | null }> {
     const after = decodeCursor(cursorSchema, cursor)
-    const queries = [bookingPage({ ...filter, after })]
-    const [found] = await deps.staffRead(req, res, { models: ['booking_list'], queries })
-    const rows: QueuedRow[] = (found?.rows ?? []).slice(0, filter.limit)
+    const [{ limit, order }] = filters
+    const queries = filters.map((filter) => bookingPage({ ...filter, after }))
+    const pages = await deps.staffRead(req, res, { models: ['booking_list'], queries })
+    const found: QueuedRow[] = pages.flatMap((one) => one.rows)
+    if (filters.length > 1) found.sort((a, b) => (order === 'newest first' ? inOrder(b, a) : inOrder(a, b)))
+    const rows = found.slice(0, limit)
     const last = rows.at(-1)
-    const isMore = (found?.rows.length ?? 0) > filter.limit
+    const isMore = found.length > limit
     const nextCursor =
       last && isMore ? encodeCursor([last.created_at.toISOString(), last.tenant_id, last.booking_id]) : null
     return { rows, nextCursor }
   }
   return routes
 }
+
+/** As bookingPage orders them, up to collation; ties are rare. */
+function inOrder(a: QueuedRow, b: QueuedRow): number {
+  return a.created_at.getTime() - b.created_at.getTime() || (sortKey(a) < sortKey(b) ? -1 : 1)
+}
+
+const sortKey = ({ tenant_id, booking_id }: QueuedRow) => `${tenant_id} ${booking_id}`
