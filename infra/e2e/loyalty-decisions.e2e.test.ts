@@ -179,7 +179,7 @@ describe('an operator decides', function () {
       )
       expect(cancelled.status).to.equal(200)
       await eventually(async () => expect(await owed()).to.equal(amount))
-      const settle = () => staff.decide('teahouse', bookingId, 'settle-refund', { reason: 'paid by voucher' })
+      const settle = () => staff.decide('teahouse', bookingId, 'settle-refund', { amount, reason: 'paid by voucher' })
       expect((await settle()).status).to.equal(200)
       await eventually(async () => expect(await owed()).to.equal(0))
       expect((await settle()).status, 'a repeat changes nothing').to.equal(200)

@@ -109,7 +109,7 @@ describe('P12: what belongs to one member', function () {
         ['approve', {}],
         ['reject', { reason }],
         ['decide-outcome', { decision: 'happened', reason }],
-        ['settle-refund', { reason }],
+        ['settle-refund', { amount: 1, reason }],
       ] as const) {
         for (const tenant of ['teahouse', 'nobody']) {
           const answer = await staff.decide(tenant, pending, verb, body)

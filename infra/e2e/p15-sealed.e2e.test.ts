@@ -1,5 +1,5 @@
 /**
- * P15, the part that is built: personal data is sealed from the first event on. A passenger's name, e-mail and phone are looked for
+ * P15: personal data is sealed from the first event on. A passenger's name, e-mail and phone are looked for
  * everywhere a booking leaves traces: both databases, Kafka, Redis (finished and waiting jobs included) and the logs of every process.
  *
  * Seen failing: with `seal` keeping its value as JSON text, databases, Kafka and Redis show it; with the request's body logged the logs do.
@@ -7,11 +7,10 @@
 import { eventually } from '@portolan/infra/testing/eventually.ts'
 import { startProcess } from '@portolan/infra/testing/start-process.ts'
 import { expect } from 'chai'
-import { Redis } from 'ioredis'
-import pg from 'pg'
 import { readAllRecords } from './kafka-records.ts'
 import { bookingRequest, type Member } from './member.ts'
 import { type System, startSystem } from './system.ts'
+import { allOfRedis, allRows, expectNone } from './traces.ts'
 
 const traces = ['Zaphodina', 'Quuxworth', 'zaphodina.q@example.org', '5550100999']
 
@@ -36,14 +35,15 @@ describe('P15: personal data is sealed from the first event on', function () {
 
   it('in no table of either database', async () => {
     for (const { adminUrl } of [system.writeDatabase, system.readDatabase]) {
-      expectNoTrace(await allRows(adminUrl), 'database')
+      expectNone(traces, await allRows(adminUrl), 'database')
     }
   })
 
   it('in no record of Kafka', async () => {
     const records = await readAllRecords(system.topics)
     expect(records.length).to.be.greaterThan(20)
-    expectNoTrace(
+    expectNone(
+      traces,
       records.map(({ value, headers }) => `${value?.toString('utf8')} ${JSON.stringify(headers)}`),
       'Kafka',
     )
@@ -56,7 +56,7 @@ describe('P15: personal data is sealed from the first event on', function () {
       const found = await allOfRedis(String(system.env.REDIS_KEY_PREFIX))
       return found.some((text) => text.includes('sealed')) && found
     })
-    expectNoTrace(values || [], 'Redis')
+    expectNone(traces, values || [], 'Redis')
   })
 
   it('in no log line of any process', () => {
@@ -67,7 +67,7 @@ describe('P15: personal data is sealed from the first event on', function () {
       ...system.projections,
       system.relay,
     ]
-    for (const { name, logs } of processes) expectNoTrace(logs, name)
+    for (const { name, logs } of processes) expectNone(traces, logs, name)
   })
 
   it('and without its key a detail is refused rather than shown empty', async () => {
@@ -104,66 +104,4 @@ async function bookAs(member: Member, headers: Record<string, string>) {
     ],
     contact: { email: 'zaphodina.q@example.org', phone: '+1-555-010-0999' },
   })
-}
-
-function expectNoTrace(texts: readonly string[], place: string): void {
-  for (const trace of traces) {
-    const found = texts.find((text) => text.toLowerCase().includes(trace.toLowerCase()))
-    expect(found, `${trace} in ${place}`).to.equal(undefined)
-  }
-}
-
-async function allRows(url: string): Promise<string[]> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const tables = await client.query<{ name: string }>(
-      `select format('%I.%I', schemaname, tablename) as name from pg_tables
-       where schemaname not in ('pg_catalog', 'information_schema')`,
-    )
-    const texts: string[] = []
-    for (const { name } of tables.rows) {
-      const { rows } = await client.query<{ text: string }>(`select t::text as text from ${name} t`)
-      texts.push(...rows.map(({ text }) => text))
-    }
-    return texts
-  } finally {
-    await client.end()
-  }
-}
-
-async function allOfRedis(prefix: string): Promise<string[]> {
-  const redis = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379')
-  const texts: string[] = []
-  try {
-    for await (const keys of redis.scanStream({ match: `*${prefix}*`, count: 1000 })) {
-      for (const key of keys as string[]) {
-        const dumped = await redis.dumpBuffer(key)
-        texts.push(key, await readable(redis, key), dumped?.toString('latin1') ?? '')
-      }
-    }
-  } finally {
-    redis.disconnect()
-  }
-  return texts
-}
-
-/** DUMP may compress long strings, so values are read by type as well. */
-async function readable(redis: Redis, key: string): Promise<string> {
-  switch (await redis.type(key)) {
-    case 'string':
-      return (await redis.get(key)) ?? ''
-    case 'hash':
-      return JSON.stringify(await redis.hgetall(key))
-    case 'list':
-      return JSON.stringify(await redis.lrange(key, 0, -1))
-    case 'zset':
-      return JSON.stringify(await redis.zrange(key, '0', '-1'))
-    case 'set':
-      return JSON.stringify(await redis.smembers(key))
-    case 'stream':
-      return JSON.stringify(await redis.xrange(key, '-', '+'))
-    default:
-      return ''
-  }
 }

@@ -11,10 +11,14 @@ export interface Staff {
   decide(
     tenantId: string,
     bookingId: string,
-    verb: 'approve' | 'reject' | 'decide-outcome' | 'settle-refund',
+    verb: 'approve' | 'reject' | 'decide-outcome' | 'settle-refund' | 'correct-outcome' | 'settle-recovery',
     body?: unknown,
     headers?: Record<string, string>,
   ): Promise<Answer<Body>>
+  /** `POST /ops/tenants/…/members/…/forget` at command-api. */
+  forget(tenantId: string, memberId: string, body: unknown, headers?: Record<string, string>): Promise<Answer<Body>>
+  /** `POST /ops/log/republish` at command-api. */
+  republish(generation: number, reason: string): Promise<Answer<Body>>
   /** `GET /ops/<path>` at query-api. */
   read(path: string): Promise<Answer<Body>>
 }
@@ -39,6 +43,9 @@ export async function signIn(
         { ...authorization, ...headers },
         body,
       ),
+    forget: (tenantId, memberId, body, headers = {}) =>
+      send(commandApi, `/ops/tenants/${tenantId}/members/${memberId}/forget`, { ...authorization, ...headers }, body),
+    republish: (generation, reason) => send(commandApi, '/ops/log/republish', authorization, { generation, reason }),
     read: (path) => send(queryApi, `/ops/${path}`, authorization),
   }
 }

@@ -7,6 +7,7 @@ import { type TestDatabase, testDatabase } from '@portolan/infra/testing/databas
 import { type StartedProcess, startProcess } from '@portolan/infra/testing/start-process.ts'
 import { type TestTopics, testTopics } from '@portolan/infra/testing/topics.ts'
 import { Redis } from 'ioredis'
+import { coffeechain, commonEnvironment, operator, teahouse } from './environment.ts'
 import { createMember, type Member } from './member.ts'
 import { createSandboxControl, type SandboxControl } from './sandbox-control.ts'
 
@@ -15,23 +16,15 @@ export interface SystemOptions {
   queryApis?: number
   workers?: number
   projections?: number
+  /** Server of the write database, as its superuser; default the tests'. */
+  writeServerUrl?: string
   /** Added to the environment of every process. */
   env?: Record<string, string>
   /** Added to the environment of the stand-ins. */
   sandboxEnv?: Record<string, string>
 }
 
-/** A tenant of CoffeeChain's kind beside CoffeeChain itself, with limits no test reaches. */
-export const teahouse = {
-  tenantId: 'teahouse',
-  name: 'Teahouse',
-  memberIdPattern: '^TH\\d{7}$',
-  credential: 'test_teahouse_key',
-  requestsPerMinute: 1_000_000,
-  partnerRequestsPerMinute: 1_000_000,
-}
-export const coffeechain = { tenantId: 'coffeechain', credential: 'test_cc_api_key_12345' }
-export const operator = { email: 'operator@portolan.example', password: 'portolan-demo-operator' }
+export { coffeechain, operator, teahouse }
 
 export interface System {
   commandApis: StartedProcess[]
@@ -58,22 +51,6 @@ export interface System {
   stop(): Promise<void>
 }
 
-const shortDurations = {
-  STEP_WINDOW_MS: '10000',
-  RECONCILE_WINDOW_MS: '20000',
-  RECONCILE_EVERY_MS: '300',
-  RECONCILE_SETTLE_MS: '2000',
-  POLL_EVERY_MS: '300',
-  POLL_WINDOW_MS: '20000',
-  ATTEMPT_LOST_GRACE_MS: '500',
-  PARTNER_CALL_TIMEOUT_MS: '1500',
-  SUPPLIER_CALL_TIMEOUT_MS: '3000',
-  SUPPLIER_READ_TIMEOUT_MS: '2000',
-  CLAIM_WINDOW_MS: '3000',
-  SWEEP_EVERY_MS: '1000',
-  SWEEP_GRACE_MS: '1500',
-}
-
 /** Starts everything and waits until a request can be answered. Rejects, with what was started stopped again, when it cannot. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   await using cleanup = new AsyncDisposableStack()
@@ -87,7 +64,10 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   const several = (count: number, name: string, entry: string, env: Record<string, string>) =>
     Promise.all(Array.from({ length: count }, (_, n) => start(`${name} ${n + 1}`, entry, env)))
 
-  const [writeDatabase, readDatabase] = await Promise.all([testDatabase('write'), testDatabase('read')])
+  const [writeDatabase, readDatabase] = await Promise.all([
+    testDatabase('write', options.writeServerUrl),
+    testDatabase('read'),
+  ])
   cleanup.defer(() => writeDatabase.drop())
   cleanup.defer(() => readDatabase.drop())
   const topics = testTopics()
@@ -105,24 +85,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   ])
   const workersPort = await freePort()
   const env: Record<string, string> = {
-    ...shortDurations,
-    LOG_LEVEL: 'info',
-    TEST_MODE: 'true',
-    REDIS_URL: process.env.REDIS_URL ?? 'redis://127.0.0.1:6379',
-    REDIS_KEY_PREFIX: redisKeyPrefix,
-    KAFKA_BROKERS: topics.brokers.join(','),
-    KAFKA_TOPIC_PREFIX: topics.prefix,
-    SERVICE_TOKEN: randomBytes(24).toString('hex'),
-    PERSONAL_DATA_KEYS: `test:${randomBytes(32).toString('base64')}`,
-    STAFF_JWT_KEYS: `test:${randomBytes(32).toString('base64')}`,
-    WORKERS_URL: `http://127.0.0.1:${workersPort}`,
-    COFFEECHAIN_API_URL: partner.url,
-    DUFFEL_API_URL: duffel.url,
-    DUFFEL_ACCESS_TOKEN: 'duffel_test_sandbox',
-    COMMAND_API_PORT: '0',
-    QUERY_API_PORT: '0',
-    PROJECTIONS_PORT: '0',
-    RELAY_PORT: '0',
+    ...commonEnvironment({
+      redisUrl: process.env.REDIS_URL ?? 'redis://127.0.0.1:6379',
+      redisKeyPrefix,
+      brokers: topics.brokers,
+      topicPrefix: topics.prefix,
+      workersUrl: `http://127.0.0.1:${workersPort}`,
+      partnerUrl: partner.url,
+      duffelUrl: duffel.url,
+    }),
     ...options.env,
   }
   const onWrite = { ...env, WRITE_DATABASE_URL: writeDatabase.url }

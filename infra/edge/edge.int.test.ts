@@ -7,6 +7,7 @@
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { expect } from 'chai'
+import { eventually } from '../src/testing/eventually.ts'
 import { type Edge, startEdge } from './edge.ts'
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void
@@ -151,6 +152,10 @@ describe('the edge', () => {
     expect(answer.headers.get('retry-after')).to.equal('1')
     const body = (await answer.json()) as { error: object }
     expect(body.error).to.include({ status: 503, instance: '/api/v1/bookings' })
+    const stay = await fetch(`${away.url}/api/v1/reservations`, { method: 'POST' })
+    expect(await stay.json()).to.deep.include({
+      error: { code: 'unavailable', message: 'The process that answers this is not running at the moment' },
+    })
     const bare = await fetch(`${away.url}/ops/bookings`)
     expect(bare.headers.get('content-type')).to.equal('application/problem+json')
     expect(await bare.json()).to.include({ status: 503, code: 'unavailable' })
@@ -206,6 +211,21 @@ describe('the edge', () => {
     finish()
     expect(await asked).to.equal('in time')
     await closed
+  })
+
+  it('measures what it passed on and what it refused, and shows that on a port of its own', async () => {
+    queryApi = (req) => req.socket.destroy()
+    for (const path of ['/api/v1/bookings', '/nowhere', '/docs']) await textOf(fetch(`${edge.url}${path}`))
+    const url = await edge.serveMetricsOn(0)
+    const counted = await eventually(async () => {
+      const lines = (await textOf(fetch(url))).split('\n')
+      const counts = lines.filter((line) => line.startsWith('portolan_edge_request_duration_seconds_count'))
+      return counts.length === 3 && counts.join('\n')
+    })
+    for (const labels of ['upstream="query-api",status="502"', 'upstream="command-api",status="200"'])
+      expect(counted).to.include(labels)
+    expect(counted).to.include('upstream="none",status="404"')
+    expect((await fetch(url.replace('/metrics', '/docs'))).status).to.equal(404)
   })
 
   it('says that it is ready when both processes are', async () => {

@@ -1,11 +1,12 @@
 /**
  * One address for everything: looks every request up in the routing table and passes it on to the process that answers
  * it. The edge itself answers `/` and its own health, gives every request a correlation id and lets nothing through
- * that the table does not name.
+ * that the table does not name. What it measures it shows elsewhere (metrics.ts).
  */
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { createEdgeMetrics, type EdgeMetrics } from './metrics.ts'
 import { sendProblem } from './problem.ts'
 import { createProxy, type EdgeProxy } from './proxy.ts'
 import { findRoute, type Owner } from './routes.ts'
@@ -21,6 +22,8 @@ export type Edge = {
   url: string
   /** Listens on a further port, for clients that know us by another address. Rejects with the listen error. */
   alsoListenOn: (port: number) => Promise<void>
+  /** Shows the edge's own metrics on a further port, to this machine only; 0 takes any free one. Returns their address. */
+  serveMetricsOn: (port: number) => Promise<string>
   /** Accepts nothing new, finishes what is under way, at most ten seconds. */
   close: () => Promise<void>
 }
@@ -38,11 +41,12 @@ export async function startEdge({
   answerWithinMs?: number
 }): Promise<Edge> {
   const proxy = createProxy({ answerWithinMs })
+  const metrics = createEdgeMetrics()
   const state = { isStopping: false }
-  const handle = (req: IncomingMessage, res: ServerResponse) => answer(req, res, { proxy, upstreams, state })
+  const handle: RequestListener = (req, res) => answer(req, res, { proxy, metrics, upstreams, state })
   const servers: Server[] = []
-  const open = async (wanted: number) => {
-    const server = await listen(handle, wanted, host)
+  const open = async (wanted: number, listener = handle, address = host) => {
+    const server = await listen(listener, wanted, address)
     servers.push(server)
     return (server.address() as AddressInfo).port
   }
@@ -52,6 +56,7 @@ export async function startEdge({
     alsoListenOn: async (wanted) => {
       await open(wanted)
     },
+    serveMetricsOn: async (wanted) => `http://127.0.0.1:${await open(wanted, metrics.page, '127.0.0.1')}/metrics`,
     close: async () => {
       state.isStopping = true
       await Promise.all(servers.map(closeGracefully))
@@ -60,11 +65,7 @@ export async function startEdge({
   }
 }
 
-function listen(
-  handle: (req: IncomingMessage, res: ServerResponse) => void,
-  port: number,
-  host: string,
-): Promise<Server> {
+function listen(handle: RequestListener, port: number, host: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(handle)
     server.once('error', reject)
@@ -85,31 +86,30 @@ function closeGracefully(server: Server): Promise<void> {
   })
 }
 
-type Parts = { proxy: EdgeProxy; upstreams: Upstreams; state: { isStopping: boolean } }
+type Parts = { proxy: EdgeProxy; metrics: EdgeMetrics; upstreams: Upstreams; state: { isStopping: boolean } }
 
-function answer(req: IncomingMessage, res: ServerResponse, { proxy, upstreams, state }: Parts): void {
+function answer(req: IncomingMessage, res: ServerResponse, { state, ...parts }: Parts): void {
   giveCorrelationId(req, res)
   if (state.isStopping) res.setHeader('Connection', 'close')
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
   if (path === '/health/live') sendJson(res, 200, { status: 'live', process: 'edge' })
-  else if (path === '/health/ready') answerReady(res, upstreams, state.isStopping)
+  else if (path === '/health/ready') answerReady(res, parts.upstreams, state.isStopping)
   else if (path === '/') res.writeHead(302, { Location: '/docs' }).end()
-  else passOn(req, res, path, { proxy, upstreams })
+  else passOn(req, res, path, parts)
 }
 
 function passOn(
   req: IncomingMessage,
   res: ServerResponse,
   path: string,
-  { proxy, upstreams }: Omit<Parts, 'state'>,
+  { proxy, metrics, upstreams }: Omit<Parts, 'state'>,
 ): void {
   // The table is compared with the path as sent; one that a process would read differently must not slip past it.
-  if (!isPlain(path)) {
+  const route = isPlain(path) ? findRoute(req.method ?? 'GET', path) : 'ambiguous'
+  metrics.measure(res, route && route !== 'ambiguous' && 'owner' in route ? route.owner : 'none')
+  if (route === 'ambiguous')
     sendProblem(req, res, 'validation-error', 'The path has segments that cannot be read one way only')
-    return
-  }
-  const route = findRoute(req.method ?? 'GET', path)
-  if (!route) sendProblem(req, res, 'not-found', `There is nothing at ${path}`)
+  else if (!route) sendProblem(req, res, 'not-found', `There is nothing at ${path}`)
   else if ('allow' in route) sendProblem(req, res, 'method-not-allowed', `${req.method} is not possible here`, route)
   else proxy.forward(req, res, upstreams[route.owner])
 }

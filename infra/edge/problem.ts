@@ -16,7 +16,7 @@ const PROBLEMS = {
 export type EdgeProblem = keyof typeof PROBLEMS
 
 /**
- * Answers with a problem document (RFC 9457); below /api/v1, staff excepted, in the loyalty contract's envelope unless
+ * Answers with a problem document (RFC 9457); below /api/v1, staff excepted, in the envelope of the contract: of stays, or of loyalty unless
  * the client asks for the bare document. detail: a sentence for the client.
  */
 export function sendProblem(
@@ -28,7 +28,8 @@ export function sendProblem(
 ): void {
   const { status, title } = PROBLEMS[code]
   const instance = (req.url ?? '/').split('?', 1)[0] ?? '/'
-  const isLoyalty = /^\/api\/v1\/(?!staff\/)/.test(instance)
+  const isStays = /^\/api\/v1\/(properties|reservations)(\/|$)/.test(instance)
+  const isLoyalty = !isStays && /^\/api\/v1\/(?!staff\/)/.test(instance)
   const base = isLoyalty ? 'https://api.loyalty-middleware.com/errors' : 'https://portolan.example/problems'
   const problem = {
     type: `${base}/${code}`,
@@ -39,11 +40,13 @@ export function sendProblem(
     ...(isLoyalty ? {} : { code }),
     ...members,
   }
+  const stays = { error: { code: code.replaceAll('-', '_'), message: detail } }
   const isWrapped = isLoyalty && !req.headers.accept?.includes('application/problem+json')
   if (members.retry_after) res.setHeader('Retry-After', members.retry_after)
   if (members.allow) res.setHeader('Allow', members.allow.join(', '))
   // The rest of a body that nobody will read must not be taken for the next request.
   if (!req.complete) res.setHeader('Connection', 'close')
-  res.writeHead(status, { 'Content-Type': isWrapped ? 'application/json' : 'application/problem+json' })
-  res.end(req.method === 'HEAD' ? undefined : JSON.stringify(isWrapped ? { error: problem } : problem))
+  res.writeHead(status, { 'Content-Type': isWrapped || isStays ? 'application/json' : 'application/problem+json' })
+  const body = isStays ? stays : isWrapped ? { error: problem } : problem
+  res.end(req.method === 'HEAD' ? undefined : JSON.stringify(body))
 }

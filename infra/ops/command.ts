@@ -8,6 +8,8 @@ export interface Arguments {
   tenant: string | undefined
   limit: number
   data: boolean
+  /** Whether the operator has read what the command is about to do, and wants it. */
+  yes: boolean
 }
 
 export interface Outcome {
@@ -22,9 +24,16 @@ export interface Outcome {
 }
 
 export interface Command {
+  /** One word, or several that are given apart. */
   name: string
   /** Required positional arguments, then optional ones in brackets: `['<stream>', '[version]']`. */
   takes: readonly string[]
   help: string
   run(connections: Connections, args: Arguments): Promise<Outcome>
+}
+
+/** Of a list that was asked for with one row more than its limit: the rows up to it, and a note when there are more. */
+export function firstRows<R extends Row>(found: readonly R[], limit: number, goOn = '--limit shows more') {
+  const isCut = found.length > limit
+  return { rows: found.slice(0, limit), notes: isCut ? [`the first ${limit}; ${goOn}`] : [] }
 }

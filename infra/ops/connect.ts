@@ -10,6 +10,7 @@ import { ensureBackingServices, releaseBackingServices, topicPrefixOf } from '..
 import { READ_DATABASE, urlOf, WRITE_DATABASE } from '../launch/databases.ts'
 import { Obstacle } from '../launch/say.ts'
 import { loadSecrets } from '../launch/secrets.ts'
+import { type AsOperator, createAsOperator } from './operator-client.ts'
 
 export interface Connections {
   /** Read only: the log belongs to command-api. */
@@ -18,6 +19,7 @@ export interface Connections {
   kafka: KafkaPort
   topicPrefix: string
   commandApi: ServiceClient
+  asOperator: AsOperator
   close(): Promise<void>
 }
 
@@ -35,13 +37,15 @@ export async function connect(env: NodeJS.ProcessEnv): Promise<Connections> {
   cleanup.defer(() => read.end())
   const kafka = createKafka({ brokers: brokers.split(','), clientId: `${topicPrefix}ops` }, silent)
   cleanup.defer(() => kafka.disconnect())
+  const baseUrl = env.COMMAND_API_URL ?? `http://127.0.0.1:${env.COMMAND_API_PORT || 3001}`
   const commandApi = createServiceClient({
-    baseUrl: env.COMMAND_API_URL ?? `http://127.0.0.1:${env.COMMAND_API_PORT || 3001}`,
+    baseUrl,
     serviceToken: env.SERVICE_TOKEN ?? loadSecrets().SERVICE_TOKEN,
     timeoutMs: 10_000,
   })
+  const asOperator = createAsOperator(baseUrl, env)
   const opened = cleanup.move()
-  return { write, read, kafka, topicPrefix, commandApi, close: () => opened.disposeAsync() }
+  return { write, read, kafka, topicPrefix, commandApi, asOperator, close: () => opened.disposeAsync() }
 }
 
 async function addresses(env: NodeJS.ProcessEnv, cleanup: AsyncDisposableStack) {

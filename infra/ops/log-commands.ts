@@ -1,7 +1,8 @@
 /** Commands that look at the log: streams, events, how far everybody has read, what waits for a person. */
+import { type LogTopicNames, ofGeneration } from '@portolan/infra/log-generation.ts'
 import { consumerGroups, topics } from '@portolan/schemas/topics.ts'
 import { Obstacle } from '../launch/say.ts'
-import type { Arguments, Command } from './command.ts'
+import { type Arguments, type Command, firstRows } from './command.ts'
 import type { Connections } from './connect.ts'
 import type { Row } from './table.ts'
 
@@ -14,29 +15,31 @@ const streams: Command = {
       `select tenant_id as tenant, stream, version, topic, partition from streams
        where ($1::text is null or tenant_id = $1) and starts_with(stream, $2)
        order by tenant_id, stream limit $3`,
-      [tenant, prefix, limit],
+      [tenant, prefix, limit + 1],
     )
-    const notes = rows.length === limit ? [`the first ${limit}; --limit shows more`] : []
-    return { rows, none: 'no such streams', notes }
+    return { ...firstRows(rows, limit), none: 'no such streams' }
   },
 }
 
 const events: Command = {
   name: 'events',
-  takes: ['<stream>'],
-  help: 'events of one stream in order; --data adds what they hold (personal data stays sealed)',
+  takes: ['<stream>', '[version]'],
+  help: 'events of one stream in order, from that version on; --data adds what they hold (personal data stays sealed)',
   async run({ write }, args) {
-    const stream = args.values[0] ?? ''
+    const [stream = '', version = '1'] = args.values
+    if (!/^\d{1,9}$/.test(version)) throw new Obstacle(`${version} is no version: the first event of a stream has 1.`)
     const tenant = await tenantOf({ write }, stream, args)
     const { rows } = await write.query<Row & { data: string }>(
       `select stream_version as version, position, type, schema_version as schema,
          to_char(recorded_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as recorded,
          concat(metadata #>> '{actor,kind}', ':', metadata #>> '{actor,id}') as actor,
          metadata ->> 'correlationId' as correlation, data::text as data
-       from events where tenant_id = $1 and stream = $2 order by stream_version limit $3`,
-      [tenant, stream, args.limit],
+       from events where tenant_id = $1 and stream = $2 and stream_version >= $3 order by stream_version limit $4`,
+      [tenant, stream, version, args.limit + 1],
     )
-    return { rows: args.data ? rows : rows.map(({ data: _, ...row }) => row), none: 'the stream is empty' }
+    const goOn = `\`events ${stream} ${rows.at(-1)?.version}\` goes on`
+    const shown = args.data ? rows : rows.map(({ data: _, ...row }) => row)
+    return { ...firstRows(shown, args.limit, goOn), none: 'the stream is empty from there' }
   },
 }
 
@@ -64,10 +67,12 @@ const lag: Command = {
   help: 'how many events each reader of the log is behind the store',
   async run(connections) {
     const heads = await readHeads(connections)
+    const { rows: log } = await connections.write.query<{ generation: number }>('select generation from log_state')
+    const names = { topicPrefix: connections.topicPrefix, generation: log[0]?.generation ?? 1 }
     const rows = [
-      await relayLag(connections, heads),
+      await relayLag(connections, names, heads),
       ...(await projectionLag(connections, heads)),
-      await dispatchLag(connections, heads),
+      await dispatchLag(connections, names, heads),
     ]
     return { rows, isGood: true }
   },
@@ -88,14 +93,12 @@ function behind(heads: Heads, names: readonly string[], reached: ReadonlyMap<str
   return counted.reduce((sum, [key, head]) => sum + Math.max(0, head - (reached.get(key) ?? 0)), 0)
 }
 
-async function relayLag({ kafka, topicPrefix }: Connections, heads: Heads): Promise<Row> {
+async function relayLag({ kafka }: Connections, names: LogTopicNames, heads: Heads): Promise<Row> {
   const existing = new Set(await kafka.listTopics())
   const asked = [...heads.keys()].flatMap((key) => {
     const slash = key.lastIndexOf('/')
-    const topic = key.slice(0, slash)
-    return existing.has(topicPrefix + topic)
-      ? [{ key, topic: topicPrefix + topic, partition: Number(key.slice(slash + 1)) }]
-      : []
+    const topic = ofGeneration(names, key.slice(0, slash))
+    return existing.has(topic) ? [{ key, topic, partition: Number(key.slice(slash + 1)) }] : []
   })
   const records = await kafka.readLastOfEach(asked.map(({ topic, partition }) => ({ topic, partition })))
   const reached = new Map(asked.map(({ key }, i) => [key, Number(records[i]?.headers.position ?? 0)]))
@@ -118,7 +121,7 @@ async function projectionLag({ read }: Connections, heads: Heads): Promise<Row[]
     select v.name, v.version, v.status,
       jsonb_agg(jsonb_build_object('topic', topic, 'partition', partition, 'position', position)) filter (where topic is not null) as checkpoints,
       round(extract(epoch from now() - min(coalesce(current_at, applied_at))))::float8 as age
-    from projection_versions v left join projection_checkpoints c on c.projection = v.name and c.version = v.version
+    from projection_versions v left join projection_checkpoints c on (c.projection, c.version, c.generation) = (v.name, v.version, v.generation)
     where v.status <> 'retired'
     group by v.name, v.version, v.status order by v.name, v.version`)
   return rows.map(({ name, version, status, checkpoints, age }) => {
@@ -132,14 +135,11 @@ async function projectionLag({ read }: Connections, heads: Heads): Promise<Row[]
   })
 }
 
-async function dispatchLag({ kafka, topicPrefix }: Connections, heads: Heads): Promise<Row> {
-  const group = topicPrefix + consumerGroups.dispatch
-  const offsets = await kafka.groupOffsets(group, [topicPrefix + topics.bookings]).catch(() => [])
+async function dispatchLag({ kafka }: Connections, names: LogTopicNames, heads: Heads): Promise<Row> {
+  const group = ofGeneration(names, consumerGroups.dispatch)
+  const offsets = await kafka.groupOffsets(group, [ofGeneration(names, topics.bookings)]).catch(() => [])
   const reached = new Map(
-    offsets.map(({ topic, partition, metadata }) => [
-      `${topic.slice(topicPrefix.length)}/${partition}`,
-      Number(metadata ?? 0),
-    ]),
+    offsets.map(({ partition, metadata }) => [`${topics.bookings}/${partition}`, Number(metadata ?? 0)]),
   )
   return {
     reader: consumerGroups.dispatch,
@@ -155,18 +155,23 @@ const unknown: Command = {
   help: 'calls whose outcome nobody knows: being reconciled, or waiting for an operator to decide',
   async run({ write }, { tenant, limit }) {
     const { rows } = await write.query<Row>(
-      `select tenant_id as tenant, stream, input ->> 'of' as call, attempt,
-         case step when 'operator-decision' then 'operator' else 'machine' end as waits_for,
+      `select tenant_id as tenant, stream, input ->> 'of' as call,
+         case step when 'operator-decision' then 'operator' else 'machine' end as waits_for, input ->> 'why' as why,
          to_char(deadline at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as until
        from open_steps
        where step in ('operator-decision', 'reconcile-order', 'reconcile-movement') and ($1::text is null or tenant_id = $1)
        order by step = 'operator-decision' desc, deadline limit $2`,
-      [tenant, limit],
+      [tenant, limit + 1],
     )
-    const waiting = rows.filter((row) => row.waits_for === 'operator').length
+    const cut = firstRows(rows, limit)
+    const waiting = cut.rows.filter((row) => row.waits_for === 'operator').length
     const notes =
-      waiting > 0 ? [`${waiting} wait for a decision: POST /ops/tenants/<tenant>/bookings/<id>/decide-outcome`] : []
-    return { rows, none: 'no unknown outcomes', notes }
+      waiting > 0
+        ? [
+            `${waiting} wait for a decision: \`outcome <booking>\` shows what is known, \`decide\` says what is true (\`correct\` for what was reported-late)`,
+          ]
+        : []
+    return { rows: cut.rows, none: 'no unknown outcomes', notes: [...cut.notes, ...notes] }
   },
 }
 

@@ -15,6 +15,15 @@ import { bookingStream, topics } from '@portolan/schemas/topics.ts'
 import { expect } from 'chai'
 import pg from 'pg'
 
+const signedIn = {
+  accessToken: 'a-token',
+  tokenType: 'Bearer',
+  expiresInSeconds: 900,
+  refreshToken: 'another',
+  account: { accountId: 'stf_1', role: 'operator', tenantScope: null },
+}
+const decided = { tenantId: 'coffeechain', bookingId: 'bkg_open', status: 'confirmed' }
+
 describe('npm run ops', () => {
   let read: TestDatabase
   let write: TestDatabase
@@ -23,7 +32,7 @@ describe('npm run ops', () => {
   let log: EventLog
   let projections: StartedProcess
   let commandApi: Server
-  const released: unknown[] = []
+  const asked: unknown[] = []
 
   before(async () => {
     ;[read, write] = await Promise.all([testDatabase('read'), testDatabase('write')])
@@ -46,8 +55,10 @@ describe('npm run ops', () => {
     commandApi = createServer(async (req, res) => {
       let body = ''
       for await (const chunk of req) body += chunk
-      released.push([req.url, JSON.parse(body)])
-      res.writeHead(200, { 'content-type': 'application/json' }).end('{"released":2}')
+      asked.push([req.url, JSON.parse(body)])
+      const isLogin = req.url?.endsWith('/login')
+      const answer = isLogin ? signedIn : req.url?.includes('/bookings/') ? decided : { isParked: true }
+      res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
     })
     await new Promise<void>((resolve) => commandApi.listen(0, '127.0.0.1', resolve))
   })
@@ -157,6 +168,12 @@ describe('npm run ops', () => {
       .and.include('HoldPlaced')
     expect(events.out).to.not.include('CC1234567')
     expect((await ops('events', 'booking-bkg_1', '--data')).out).to.include('CC1234567')
+    const first = await ops('events', 'booking-bkg_1', '--limit', '1')
+    expect(first.out).to.include('BookingRequested').and.not.include('HoldPlaced')
+    expect(first.said).to.include('the first 1; `events booking-bkg_1 2` goes on')
+    const rest = await ops('events', 'booking-bkg_1', '2', '--limit', '1')
+    expect(rest.out).to.include('HoldPlaced').and.not.include('BookingRequested')
+    expect(rest.said).to.equal('')
     const missing = await ops('events', 'booking-nowhere')
     expect(missing.code).to.equal(1)
     expect(missing.said).to.include('There is no stream booking-nowhere')
@@ -185,16 +202,24 @@ describe('npm run ops', () => {
     expect(again.said).to.include('failed again')
     expect((await ops('retry', 'booking_details.v1', 'booking-other')).said).to.include('has not parked')
 
+    // The retry stands as asked for, since nobody does that behind the command-api of this test.
     await admin.query(
-      `insert into parked_events (consumer, tenant_id, stream, stream_version, envelope, reason)
+      `insert into parked_streams (consumer, tenant_id, stream, reason, retry_requested_at) values ('workers.dispatch', 'coffeechain', 'booking-bkg_x', 'broken', now());
+       insert into parked_events (consumer, tenant_id, stream, stream_version, envelope, reason)
        values ('workers.dispatch', 'coffeechain', 'booking-bkg_x', 2, '{}', 'broken'), ('workers.dispatch', 'coffeechain', 'booking-bkg_x', 3, '{}', null)`,
     )
+    const first = await ops('parked', '--limit', '1')
+    expect(first.said).to.include('the first 1; --limit shows more')
     expect((await ops('parked')).out).to.match(/workers\.dispatch\s+coffeechain\s+booking-bkg_x\s+1\s+2\s+\S+\s+broken/)
-    const release = await ops('retry', 'workers.dispatch', 'booking-bkg_x')
-    expect(release.code, release.said).to.equal(0)
-    expect(released).to.deep.equal([
-      ['/internal/parked/workers.dispatch/release', { tenantId: 'coffeechain', stream: 'booking-bkg_x' }],
-    ])
+    const retried = ops('retry', 'workers.dispatch', 'booking-bkg_x')
+    await eventually(() =>
+      expect(asked).to.deep.equal([
+        ['/internal/parked/workers.dispatch/retry', { tenantId: 'coffeechain', stream: 'booking-bkg_x' }],
+      ]),
+    )
+    // As a worker settles it.
+    await admin.query('delete from parked_streams; delete from parked_events')
+    expect((await retried).code).to.equal(0)
   })
 
   it('rebuilds a read model beside the live one, compares, switches and gives up', async () => {
@@ -243,9 +268,51 @@ describe('npm run ops', () => {
     await step('reconcile-order', 'issue-tickets')
     const { out, said } = await ops('unknown')
     expect(out)
-      .to.match(/booking-bkg_1\s+deduct\s+1\s+operator/)
-      .and.match(/issue-tickets\s+1\s+machine/)
+      .to.match(/booking-bkg_1\s+deduct\s+operator/)
+      .and.match(/issue-tickets\s+machine/)
     expect(said).to.include('1 wait for a decision')
+  })
+
+  it('shows what is known about one of them, and says to command-api what an operator decides', async () => {
+    const of = (type: string, changes: Record<string, unknown>): NewEvent => ({
+      ...booking('bkg_open', type),
+      data: sampleData(topics.bookings, type, { step: 'deduct', attempt: 1, ...changes }),
+    })
+    const movement = { kind: 'deduction', amount: 700, currency: 'stars', balanceBefore: 1000, readAt: null }
+    const saw = { kind: 'balance', balance: 999, readAt: '2026-11-21T10:15:20Z' }
+    await append(booking('bkg_open', 'BookingRequested'), of('OutcomeUnknown', { movement }))
+    await append(of('OutcomeRead', { look: 1, saw }), of('OperatorNeeded', { why: 'inconclusive-balance', looks: 1 }))
+    await eventually(async () => {
+      const { out, said } = await ops('outcome', 'bkg_open')
+      expect(out).to.include('balance 999')
+      expect(said)
+        .to.include('deduct, attempt 1: inconclusive-balance; to be decided until')
+        .and.include('the balance was 1000 before; if it happened, it became 300')
+    })
+    expect((await ops('outcome', 'bkg_nowhere')).said).to.include('There is no booking bkg_nowhere')
+    const moveOn = (by: number) =>
+      admin.query("update streams set version = version + $1 where stream = 'booking-bkg_open'", [by])
+    await moveOn(1)
+    const lagging = await ops('outcome', 'bkg_open')
+    expect(lagging.code, 'the store has an event that the read model has not').to.equal(1)
+    expect(lagging.said).to.include('the read model is behind: it knows 4 of 5 events')
+    await moveOn(-1)
+    expect((await ops('outcome', 'bkg_open')).code).to.equal(0)
+    asked.length = 0
+    const told = await ops('decide', 'bkg_open', 'deduct', '1', 'happened', 'they wrote so', 'txn_9')
+    expect(told).to.include({ code: 0, said: 'booking bkg_open of coffeechain is confirmed\n' })
+    await ops('correct', 'bkg_open', 'deduct', '1', 'did-not-happen', 'they looked again')
+    await ops('settle', 'bkg_open', 'waived', '35000', 'our mistake')
+    const path = '/ops/tenants/coffeechain/bookings/bkg_open'
+    const about = { step: 'deduct', attempt: 1 }
+    const commands = asked.filter((one) => String((one as [string])[0]).startsWith('/ops/'))
+    expect(commands).to.deep.equal([
+      [`${path}/decide-outcome`, { ...about, decision: 'happened', reason: 'they wrote so', transactionId: 'txn_9' }],
+      [`${path}/correct-outcome`, { ...about, happened: false, reason: 'they looked again' }],
+      [`${path}/settle-recovery`, { how: 'waived', amount: 35_000, reason: 'our mistake' }],
+    ])
+    expect((await ops('correct', 'bkg_open', 'deduct', '1', 'perhaps', 'x')).code).to.equal(1)
+    asked.length = 0
   })
 
   it('lists tenants', async () => {
@@ -256,5 +323,31 @@ describe('npm run ops', () => {
       data: sampleData(topics.tenants, 'TenantRegistered'),
     })
     await eventually(async () => expect((await ops('tenants')).out).to.include('coffeechain'))
+  })
+
+  // The last one: afterwards the read models are of another log.
+  it('waits for a generation of the log that has begun, and begins no other', async () => {
+    await admin.query('update log_state set generation = 2')
+    await admin.query('insert into log_verifications select topic, partition, log_incarnation() from log_heads')
+    await kafkaTopics.create(
+      [topics.bookings, topics.members, topics.tenants].map((topic) => `${topic}.g2`),
+      2,
+    )
+    const before = await ops('log', 'republish', 'once more')
+    expect(before.said).to.match(/generation 2 has begun already/)
+    expect(before.code).to.equal(1)
+
+    const waiting = ops('log', 'republish', 'once more', '--yes')
+    await eventually(async () => {
+      const { rows } = await admin.query(
+        "select from pg_stat_activity where datname = current_database() and application_name = 'ops' and query ~ 'log_generation_starts'",
+      )
+      expect(rows).to.have.length(1)
+    })
+    await kafkaTopics.create(['log.g2'], 1)
+    const { code, said } = await waiting
+    expect(code, said).to.equal(0)
+    expect(said).to.match(/the log is of generation 2, and every read model follows it/)
+    expect(asked).to.deep.equal([])
   })
 }).timeout(60_000)

@@ -6,17 +6,30 @@ import { parseArgs } from 'node:util'
 import { say } from '../launch/say.ts'
 import type { Command } from './command.ts'
 import { connect } from './connect.ts'
+import { forgetCommands } from './forget-commands.ts'
 import { logCommands } from './log-commands.ts'
+import { outcomeCommands } from './outcome-commands.ts'
 import { parkedCommands } from './parked-commands.ts'
 import { rebuildCommands } from './rebuild-commands.ts'
+import { republishCommands } from './republish-commands.ts'
+import { staffCommands } from './staff-commands.ts'
 import { table } from './table.ts'
 
-const commands: readonly Command[] = [...logCommands, ...parkedCommands, ...rebuildCommands]
+const commands: readonly Command[] = [
+  ...logCommands,
+  ...outcomeCommands,
+  ...republishCommands,
+  ...parkedCommands,
+  ...rebuildCommands,
+  ...forgetCommands,
+  ...staffCommands,
+]
 
 const options = {
   tenant: { type: 'string' },
   limit: { type: 'string', default: '100' },
   data: { type: 'boolean', default: false },
+  yes: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
@@ -26,19 +39,19 @@ export async function ops(args: readonly string[], env: NodeJS.ProcessEnv): Prom
   const parsed = parse(args)
   if (typeof parsed === 'string') return misunderstood(parsed)
   const { values, positionals } = parsed
-  const [name, ...given] = positionals
-  if (values.help || name === undefined) {
+  if (values.help || positionals.length === 0) {
     process.stdout.write(`${help()}\n`)
-    return name === undefined && !values.help ? 2 : 0
+    return values.help ? 0 : 2
   }
-  const command = commands.find((candidate) => candidate.name === name)
-  if (!command) return misunderstood(`There is no command ${name}.`)
+  const command = commands.find(({ name }) => name.split(' ').every((word, nth) => positionals[nth] === word))
+  if (!command) return misunderstood(`There is no command ${positionals[0]}.`)
+  const given = positionals.slice(command.name.split(' ').length)
   const required = command.takes.filter((argument) => argument.startsWith('<')).length
   if (given.length < required || given.length > command.takes.length) return misunderstood(`Usage: ${usage(command)}`)
   const limit = Number(values.limit)
   if (!Number.isInteger(limit) || limit < 1 || limit > 100_000)
     return misunderstood('--limit takes a number from 1 to 100000.')
-  return run(command, { values: given, tenant: values.tenant, limit, data: values.data }, values.json, env)
+  return run(command, { ...values, values: given, tenant: values.tenant, limit }, values.json, env)
 }
 
 async function run(command: Command, args: Parameters<Command['run']>[1], isJson: boolean, env: NodeJS.ProcessEnv) {
@@ -79,6 +92,7 @@ function help(): string {
     '  --tenant <id>   only this tenant',
     '  --limit <n>     at most so many rows (100)',
     '  --data          with `events`: what they hold',
+    '  --yes           do what the command has said that it will do',
     '  --json          rows as JSON',
   ].join('\n')
 }

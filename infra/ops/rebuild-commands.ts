@@ -8,8 +8,10 @@ import type { Row } from './table.ts'
 
 const lookEveryMs = 500
 const noProgressMs = 20_000
-/** What differs at so many looks is no event on its way. */
-const comparisonsMax = 10
+const switchAttemptsMax = 5
+/** Postgres' conditions. */
+const notInState = '55000'
+const lockNotAvailable = '55P03'
 
 const versions: Command = {
   name: 'versions',
@@ -34,7 +36,7 @@ const rebuild: Command = {
     const version = rows[0]?.version ?? 0
     say(`· building ${name}.v${version} from the beginning of the log …`)
     await untilCaughtUp(read, name, live, version)
-    const { isGood, notes = [], rows: compared } = await compareUntilSettled(read, name, live, version)
+    const { isGood, notes = [], rows: compared } = await compareWithLive(read, name, live, version)
     const next = isGood
       ? `equal: \`npm run ops -- switch ${name} ${version}\` makes it live, \`retire ${name} ${version}\` gives it up`
       : `not equal: \`npm run ops -- retire ${name} ${version}\` gives it up`
@@ -48,7 +50,7 @@ const compare: Command = {
   help: 'compares a version row by row with the live one',
   async run({ read }, { values: [name = '', version = ''] }) {
     const live = await liveVersion(read, name)
-    return compareUntilSettled(read, name, live, await existingVersion(read, name, version))
+    return compareWithLive(read, name, live, await existingVersion(read, name, version))
   },
 }
 
@@ -58,7 +60,7 @@ const switchTo: Command = {
   help: 'makes a version the live one at once; the old one goes on consuming, so that you can switch back',
   async run({ read }, { values: [name = '', given = ''] }) {
     const version = await existingVersion(read, name, given)
-    await refusalAsObstacle(read.query('select switch_projection($1, $2)', [name, version]))
+    await refusalAsObstacle(switchPatiently(read, name, version))
     return { notes: [`${name}.v${version} is live`] }
   },
 }
@@ -74,13 +76,28 @@ const retire: Command = {
   },
 }
 
+/** Readers that hold the views for long, or a version that is a moment behind, are no reason to give up at once. */
+async function switchPatiently(read: pg.Client, name: string, version: number): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await read.query('select switch_projection($1, $2)', [name, version])
+      return
+    } catch (error) {
+      const { code } = error as { code?: string }
+      if (attempt === switchAttemptsMax || (code !== lockNotAvailable && code !== notInState)) throw error
+      await sleep(lookEveryMs)
+    }
+  }
+}
+
 /** What the database's functions refuse is said as they say it. */
 async function refusalAsObstacle(query: Promise<unknown>): Promise<void> {
   try {
     await query
   } catch (error) {
     const { code, message } = error as { code?: string; message: string }
-    if (code === 'P0002' || code === '02000' || code === '55000') throw new Obstacle(`${message}.`)
+    if (code === 'P0002' || code === '02000' || code === notInState || code === lockNotAvailable)
+      throw new Obstacle(`${message}.`)
     throw error
   }
 }
@@ -135,9 +152,9 @@ async function untilCaughtUp(read: pg.Client, name: string, live: number, versio
   }
 }
 
-async function compareUntilSettled(read: pg.Client, name: string, live: number, version: number): Promise<Outcome> {
-  const looks = { looks: comparisonsMax, everyMs: lookEveryMs }
-  const rows = await compareVersions(read, { name, here: live, there: version }, looks)
+async function compareWithLive(read: pg.Client, name: string, live: number, version: number): Promise<Outcome> {
+  const onProgress = (table: string, count: number) => say(`· ${table}: ${count} rows compared`)
+  const rows = await compareVersions(read, { name, here: live, there: version }, { onProgress })
   // Where only the new version is parked its row stays behind: not comparable for ever, so not equal.
   const parked = await read.query<{ streams: number }>(
     `select count(*) as streams from parked_streams new
@@ -147,8 +164,15 @@ async function compareUntilSettled(read: pg.Client, name: string, live: number, 
     [name, live, version],
   )
   const streams = parked.rows[0]?.streams ?? 0
-  const notes =
-    streams > 0 ? [`${streams} streams are parked in ${name}.v${version} only: \`npm run ops -- parked\``] : []
+  const moving = rows.reduce((sum, { on_the_way }) => sum + on_the_way, 0)
+  const cut = rows.filter(({ complete }) => !complete).map(({ table }) => table)
+  const notes = [
+    ...(cut.length > 0 ? [`so much differs in ${cut.join(' and ')} that the rest was not compared`] : []),
+    ...(streams > 0 ? [`${streams} streams are parked in ${name}.v${version} only: \`npm run ops -- parked\``] : []),
+    ...(moving > 0
+      ? [`${moving} rows were never at the same version in both: behind for good, or changing all the time`]
+      : []),
+  ]
   return { rows, notes, isGood: rows.every(isEqual) && streams === 0 }
 }
 

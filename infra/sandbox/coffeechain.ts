@@ -69,8 +69,9 @@ function createCoffeeChain(options: CoffeeChainOptions): SandboxService {
         method: 'POST',
         path: '/_sandbox/hourly-reset',
         handle: () => {
+          const before = accounts.state(null)
           accounts.resetHourly()
-          return { status: 204 }
+          return { status: 200, body: before }
         },
       },
     ],

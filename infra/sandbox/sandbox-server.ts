@@ -9,7 +9,8 @@ import type { AddressInfo } from 'node:net'
 import { createFaultScript, type FaultRule, isRecord, readFaultRules, type ScriptedAnswer } from './faults.ts'
 
 const BODY_BYTES_MAX = 1_000_000
-const CALL_LOG_MAX = 1_000
+/** A long fault run compares every call with what was claimed for it. */
+const CALL_LOG_MAX = 50_000
 
 export interface Call {
   method: string
@@ -222,11 +223,11 @@ function createCounters(service: SandboxService) {
       // `hang` until answered: a call that never got an answer is logged as what its caller saw.
       const record: CallRecord = { operation, at: new Date().toISOString(), facts, answered: 'hang', faulted: false }
       log.push(record)
-      if (log.length > CALL_LOG_MAX) log = log.slice(-CALL_LOG_MAX)
+      if (log.length > 2 * CALL_LOG_MAX) log = log.slice(-CALL_LOG_MAX)
       return record
     },
     read: () => ({ calls, effects: service.effects }),
-    log: () => ({ calls: log }),
+    log: () => ({ calls: log.slice(-CALL_LOG_MAX) }),
     clear: () => {
       for (const counter of [calls, service.effects]) for (const name of Object.keys(counter)) delete counter[name]
       log = []

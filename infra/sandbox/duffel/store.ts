@@ -63,6 +63,7 @@ export function createStore(settings: DuffelSettings, effects: Record<string, nu
     if (requests.size <= REQUESTS_MAX || !oldest) return
     requests.delete(oldest.id)
     for (const offer of oldest.offers) offers.delete(offer.id)
+    oldest.offers = [] // an order keeps its offer, and with it this request
   }
 
   function book(order: NewOrder): OrderRecord {
