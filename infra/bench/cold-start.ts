@@ -3,26 +3,18 @@
  * memory of our processes when nothing happens.
  */
 import { loadavg } from 'node:os'
-import { Obstacle, runEntry, say } from '../launch/say.ts'
+import { runEntry, say } from '../launch/say.ts'
 import { bookFirstFlight } from './first-booking.ts'
 import { createInstallation, type Installation } from './installation.ts'
 import { nodeProcessesBelow, type ProcessMemory } from './memory.ts'
 import { type Figure, publish } from './report.ts'
+import { withinProcess } from './within-process.ts'
 
 const IDLE_SECONDS = 30
 /** As many as the demo tenant's limits allow within a minute, with room to spare. */
 const FURTHER_BOOKINGS = 15
 const SECOND_START_TARGET_S = 20
 const MEMORY_TARGET_MB = 500
-
-async function main(): Promise<number> {
-  await using stack = new AsyncDisposableStack()
-  const interrupted = new Promise<never>((_, reject) => {
-    process.once('SIGINT', () => reject(new Obstacle('Interrupted; everything is being removed.')))
-  })
-  await Promise.race([interrupted, measure(stack)])
-  return 0
-}
 
 async function measure(stack: AsyncDisposableStack): Promise<void> {
   const loadBefore = loadavg()[0] ?? 0
@@ -109,4 +101,4 @@ function memoryFigures(memory: readonly ProcessMemory[]): Figure[] {
   ]
 }
 
-await runEntry(main)
+await runEntry(() => withinProcess(measure))

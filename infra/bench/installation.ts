@@ -12,9 +12,9 @@ import { delimiter } from 'node:path'
 import { startOwnPostgres } from '../launch/own-postgres.ts'
 import { startOwnRedis } from '../launch/own-redis.ts'
 import { ROOT } from '../launch/paths.ts'
-import { neededPorts } from '../launch/processes.ts'
 import { Obstacle, say } from '../launch/say.ts'
-import { isPortFree, waitUntil } from '../launch/wait.ts'
+import { waitUntil } from '../launch/wait.ts'
+import { choosePorts, freePort } from './ports.ts'
 
 const READY_WITHIN_MS = 15 * 60_000
 const STOPPED_WITHIN_MS = 60_000
@@ -99,7 +99,7 @@ async function startInstallation(
  * A terminal sends Ctrl-C to the whole foreground group: to npm, its shell and the launcher. Npm may end before the rest, and
  * what still installs packages would go on writing into a folder that is being removed: so the whole group must be gone.
  */
-async function stopGroup(npm: ChildProcess): Promise<void> {
+export async function stopGroup(npm: ChildProcess): Promise<void> {
   const group = npm.pid as number
   if (isGone(group)) return
   process.kill(-group, 'SIGINT')
@@ -120,7 +120,7 @@ function isGone(group: number): boolean {
 const hasEnded = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null
 
 /** Our environment without what npm and our own launcher have put into it, and without anything that configures Portolan. */
-function environmentOfANewcomer(): NodeJS.ProcessEnv {
+export function environmentOfANewcomer(): NodeJS.ProcessEnv {
   const isOurs = (name: string) =>
     /^(npm_|NODE_|INIT_CWD$|PORTOLAN_|SANDBOX_|DUFFEL_|COFFEECHAIN_|KAFKA_|.*_PORT$|.*_URL$|.*_KEYS$|SERVICE_TOKEN$)/.test(
       name,
@@ -128,20 +128,4 @@ function environmentOfANewcomer(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !isOurs(name))
   const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => !folder.startsWith(ROOT))
   return { ...Object.fromEntries(kept), PATH: path.join(delimiter) }
-}
-
-async function choosePorts(): Promise<Record<string, string>> {
-  const chosen: Record<string, string> = {}
-  let from = 28_000
-  for (const { variable } of neededPorts({})) {
-    const port = await freePort(from)
-    chosen[variable] = String(port)
-    from = port + 1
-  }
-  return chosen
-}
-
-async function freePort(from: number): Promise<number> {
-  for (let port = from; port < from + 200; port++) if (await isPortFree(port)) return port
-  throw new Obstacle(`No port between ${from} and ${from + 200} is free.`)
 }

@@ -13,9 +13,29 @@ const BENCHES: Record<string, { entry: string; measures: string }> = {
     entry: 'command-api/bench/handle-command.bench.ts',
     measures: 'commands/s of handle-command alone, against pgbench with the same inserts',
   },
+  B2: {
+    entry: 'infra/bench/freshness.ts',
+    measures: 'command answered to visible over HTTP at 200 commands/s, hop by hop',
+  },
+  B8: {
+    entry: 'infra/bench/sagas.ts',
+    measures: 'booking sagas completed per second, against jobs that do nothing',
+  },
   B10: {
     entry: 'infra/bench/cold-start.ts',
     measures: 'cold start and second start to the first confirmed booking, idle memory',
+  },
+  nights: {
+    entry: 'infra/bench/nights.ts',
+    measures: 'mechanisms that sell a night once, alone: nights [reservations] [mechanisms]',
+  },
+  rails: {
+    entry: 'infra/bench/rails.ts',
+    measures: 'relay alone and projections alone, in events per second',
+  },
+  soak: {
+    entry: 'infra/bench/soak.ts',
+    measures: 'memory of every process over an hour of steady load: soak [minutes] [bookings per second]',
   },
 }
 

@@ -14,9 +14,35 @@ export interface ProcessMemory {
 
 /** The Node processes that descend from `root`, `root` included. Those that end meanwhile are left out. */
 export function nodeProcessesBelow(root: number): ProcessMemory[] {
+  return processesBelow(root).flatMap((pid) => measure(pid) ?? [])
+}
+
+export interface FollowedProcesses {
+  /** Memory of those that still run. */
+  measure(): ProcessMemory[]
+  /** Names of those that were found to have ended, even if others run in their place by now. */
+  ended(): readonly string[]
+}
+
+/** Follows the Node processes that descend from `root` now. One that is started again later is another one. */
+export function followProcessesBelow(root: number): FollowedProcesses {
+  const followed = new Map(nodeProcessesBelow(root).map(({ pid, name }) => [pid, name]))
+  const ended: string[] = []
+  const measureOrMiss = (pid: number, name: string) => {
+    const measured = measure(pid)
+    if (measured) return measured
+    followed.delete(pid)
+    ended.push(name)
+    return []
+  }
+  return { measure: () => [...followed].flatMap(([pid, name]) => measureOrMiss(pid, name)), ended: () => ended }
+}
+
+/** Ids of the processes that descend from `root`, `root` first. */
+export function processesBelow(root: number): number[] {
   const children = Map.groupBy(allProcesses(), ({ parent }) => parent)
   const below = (pid: number): number[] => [pid, ...(children.get(pid) ?? []).flatMap((child) => below(child.pid))]
-  return below(root).flatMap((pid) => measure(pid) ?? [])
+  return below(root)
 }
 
 function allProcesses(): { pid: number; parent: number }[] {

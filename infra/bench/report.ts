@@ -2,12 +2,16 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
+import { relative } from 'node:path'
 import { ROOT } from '../launch/paths.ts'
+
+/** BENCH_REPORTS: another folder, so that a tiny run of a test does not replace figures. */
+const REPORTS = process.env.BENCH_REPORTS ?? `${ROOT}/reports/bench`
 
 export interface Figure {
   what: string
   value: number
-  unit: 's' | 'MB' | 'ratio' | '1/s'
+  unit: 's' | 'ms' | 'MB' | 'ratio' | 'number' | '1/s'
   /** What was aimed at, `≤ 20`; absent where nothing was. */
   target?: string
   isMet?: boolean
@@ -18,6 +22,8 @@ export interface Report {
   /** Everything a reader needs to judge the figures: what was included, what differs from `npm start`. */
   conditions: readonly string[]
   figures: readonly Figure[]
+  /** Printed instead of the figures' table, as Markdown; for results that are no list of single figures. */
+  table?: string
   /** Anything further for the JSON file. */
   details?: unknown
 }
@@ -25,18 +31,19 @@ export interface Report {
 /** Prints the table to stdout and writes the JSON file. */
 export function publish(report: Report): void {
   const all = { ...report, commit: commit(), at: new Date().toISOString(), machine: machine() }
-  mkdirSync(`${ROOT}/reports/bench`, { recursive: true })
-  writeFileSync(`${ROOT}/reports/bench/${report.bench}.json`, `${JSON.stringify(all, null, 2)}\n`)
-  process.stdout.write(`\n${table(report.figures)}\n\n`)
+  mkdirSync(REPORTS, { recursive: true })
+  writeFileSync(`${REPORTS}/${report.bench}.json`, `${JSON.stringify(all, null, 2)}\n`)
+  process.stdout.write(`\n${report.table ?? table(report.figures)}\n\n`)
   process.stdout.write(`commit ${all.commit}; ${all.machine}\n`)
   for (const condition of report.conditions) process.stdout.write(`- ${condition}\n`)
-  process.stdout.write(`JSON: reports/bench/${report.bench}.json\n`)
+  process.stdout.write(`JSON: ${relative(ROOT, REPORTS)}/${report.bench}.json\n`)
 }
 
 /** The figures as a Markdown table. */
 export function table(figures: readonly Figure[]): string {
   const rows = figures.map(({ what, value, unit, target, isMet }) => {
-    const shown = `${value.toFixed(unit === 'ratio' ? 2 : 1)}${unit === 'ratio' ? '' : ` ${unit}`}`
+    const isPlain = unit === 'ratio' || unit === 'number'
+    const shown = isPlain ? value.toFixed(2) : `${value.toFixed(1)} ${unit}`
     return `| ${what} | ${shown} | ${target ? `${target}: ${isMet ? 'met' : 'missed'}` : ''} |`
   })
   return ['| What | Measured | Target |', '| --- | ---: | --- |', ...rows].join('\n')

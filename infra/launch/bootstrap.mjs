@@ -23,6 +23,7 @@ const ENTRIES = {
   services: 'infra/launch/services.ts',
   ops: 'infra/ops/main.ts',
   bench: 'infra/bench/main.ts',
+  chaos: 'infra/chaos/main.ts',
   generate: 'infra/launch/generate.ts',
 }
 

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { expect } from 'chai'
 import { parse } from 'yaml'
-import { COMPOSE_URLS } from './compose.ts'
+import { COMPOSE_URLS, refusalOf } from './compose.ts'
 
 type ComposeFile = {
   services: Record<string, { image: string; ports: string[]; healthcheck: object; volumes: string[] }>
@@ -46,6 +46,16 @@ describe('docker-compose.yml', () => {
         name,
       ).to.equal(true)
     }
+  })
+
+  it('has ports that containers of a former release may hold, and says how they are stopped', () => {
+    const stderr = 'Bind for 127.0.0.1:25432 failed: port is already allocated'
+    expect(refusalOf({ stderr, message: '' }))
+      .to.include(stderr)
+      .and.include('docker compose -p portolan stop')
+    expect(refusalOf({ message: 'no such image' }))
+      .to.include('(no such image)')
+      .and.not.include('stop')
   })
 
   it('pins every image, checks its health and keeps its data', () => {

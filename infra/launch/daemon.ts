@@ -112,7 +112,7 @@ export function joinUsers(usersDir: string, pid: number): void {
 }
 
 /** Strikes `pid` off the list. Returns true when no living user remains, so that the caller should stop the server. */
-export function leaveUsers(usersDir: string, pid: number): boolean {
+export function leaveUsers(usersDir: string, pid: number | 'itself'): boolean {
   rmSync(`${usersDir}/${pid}`, { force: true })
   const others = existsSync(usersDir) ? readdirSync(usersDir).map(Number) : []
   for (const other of others.filter((user) => !isAlive(user))) rmSync(`${usersDir}/${other}`, { force: true })

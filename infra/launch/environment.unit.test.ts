@@ -70,7 +70,14 @@ describe('the documentation of variables', () => {
 })
 
 /** Read by Node, the system or the tests themselves: nobody configures Portolan with them. */
-const notOurs = new Set(['PATH', 'NODE_COMPILE_CACHE', 'KILL_POINT', 'KILL_POINT_FILE'])
+const notOurs = new Set([
+  'PATH',
+  'NODE_COMPILE_CACHE',
+  'KILL_POINT',
+  'KILL_POINT_FILE',
+  'KILL_POINT_AFTER_MS',
+  'CHAOS_CLOCK_SHIFT_MS',
+])
 
 function sourceFiles(folder = ''): string[] {
   return readdirSync(`${ROOT}/${folder}`, { withFileTypes: true }).flatMap((entry) => {

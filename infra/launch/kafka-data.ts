@@ -5,17 +5,21 @@ import { Obstacle } from './say.ts'
 
 const TOPICS: readonly string[] = Object.values(topics)
 const GROUPS: readonly string[] = Object.values(consumerGroups)
+/** What log-generation.ts puts behind a name. */
+const GENERATION = /\.g[1-9]\d*$/
+const MARKER = /^log\.g[1-9]\d*$/
 const PROJECTION_GROUP = new RegExp(`^projections\\.(${projectionNames.join('|')})\\.v\\d+$`)
 
-/** Whether this is one of our topics under the prefix. */
+/** Whether this is one of our topics under the prefix, of whatever generation of the log. */
 export function isOurTopic(name: string, prefix: string): boolean {
-  return name.startsWith(prefix) && TOPICS.includes(name.slice(prefix.length))
+  const own = name.slice(prefix.length)
+  return name.startsWith(prefix) && (TOPICS.includes(own.replace(GENERATION, '')) || MARKER.test(own))
 }
 
 /** Whether this is a group of one of our consumers, of any version, under the prefix. */
 export function isOurGroup(name: string, prefix: string): boolean {
   const own = name.slice(prefix.length)
-  return name.startsWith(prefix) && (GROUPS.includes(own) || PROJECTION_GROUP.test(own))
+  return name.startsWith(prefix) && (GROUPS.includes(own.replace(GENERATION, '')) || PROJECTION_GROUP.test(own))
 }
 
 /**

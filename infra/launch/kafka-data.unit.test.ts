@@ -35,6 +35,16 @@ describe('the reset of Kafka', () => {
     ])
   })
 
+  it('deletes every generation of the log with its marker', async () => {
+    const ours = ['bookings.events.v1', 'bookings.events.v1.g2', 'log.g2']
+    const { kafka, deleted } = kafkaWith(
+      [...ours, 'log.gx', 'my.log.g2', 'payments.g2'],
+      ['workers.dispatch.g2', 'workers.payroll.g2'],
+    )
+    expect(await deleteKafkaData(kafka, '')).to.deep.equal(ours)
+    expect(deleted).to.have.members([...ours, 'workers.dispatch.g2'])
+  })
+
   it('with a prefix leaves what lacks it', async () => {
     const { kafka, deleted } = kafkaWith(
       ['bookings.events.v1', 'portolan.bookings.events.v1'],

@@ -1,7 +1,24 @@
-/** What the launcher reads from the log of one of our processes: JSON lines of its own, and whatever Node printed. */
-import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+/** The log of one of our processes: JSON lines of its own, and whatever Node printed. What the launcher reads from it, and its bound. */
+import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync } from 'node:fs'
+import { copyFile, stat, truncate } from 'node:fs/promises'
 
 const TAIL_BYTES = 64 * 1024
+
+/** Before a run: the log of the run before becomes `<log>.1`. */
+export function beginLog(log: string): void {
+  if (existsSync(log)) renameSync(log, `${log}.1`)
+}
+
+/**
+ * During a run: a log of more than `bytesMax` becomes `<log>.1`. It is copied and emptied, not renamed, because its process goes on
+ * writing into the open file; a line written between the two is lost, which is why this is rare and not the way at a start. Rejects when the
+ * file system refuses one of them.
+ */
+export async function boundLog(log: string, bytesMax: number): Promise<void> {
+  if (!existsSync(log) || (await stat(log)).size <= bytesMax) return
+  await copyFile(log, `${log}.1`)
+  await truncate(log)
+}
 
 /** Address from the newest ready line of a log, or undefined while there is none. */
 export function readyUrl(log: string): string | undefined {

@@ -18,6 +18,7 @@ export type ProcessPlan = {
 
 const PORTS = {
   EDGE_PORT: { standard: 8080, purpose: 'the system' },
+  EDGE_METRICS_PORT: { standard: 3006, purpose: "the edge's metrics" },
   COMMAND_API_PORT: { standard: 3001, purpose: 'command-api' },
   QUERY_API_PORT: { standard: 3002, purpose: 'query-api' },
   WORKERS_PORT: { standard: 3003, purpose: 'workers' },

@@ -67,6 +67,4 @@ async function deleteKeys(url: string, prefix: string): Promise<number> {
   }
 }
 
-// kafkajs warns of a negative timeout once per process, which is harmless and would only worry people.
-process.removeAllListeners('warning')
 await runEntry(main)

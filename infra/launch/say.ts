@@ -36,6 +36,8 @@ export async function longStep<T>(what: string, work: () => Promise<T>): Promise
 
 /** Runs an entry point; an Obstacle becomes one sentence and exit code 1, everything else keeps its stack: it is our bug. */
 export async function runEntry(main: () => Promise<number>): Promise<void> {
+  process.removeAllListeners('warning') // Node's own, which would print it
+  process.on('warning', warn)
   try {
     process.exitCode = await main()
   } catch (error) {
@@ -46,4 +48,9 @@ export async function runEntry(main: () => Promise<number>): Promise<void> {
       )
     process.exitCode = 1
   }
+}
+
+/** Our processes are started without the warning of a negative timeout, which kafkajs causes once and harmlessly; here it would worry people. */
+function warn({ name, message }: Error): void {
+  if (name !== 'TimeoutNegativeWarning') say(`! ${name}: ${message}`)
 }

@@ -7,9 +7,10 @@
  * Its output goes straight into its log file, not through us; the ready line is read from there.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, renameSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { startRegularly } from '../src/regularly.ts'
 import { LOGS, ROOT } from './paths.ts'
-import { lastError, readyUrl } from './process-log.ts'
+import { beginLog, boundLog, lastError, readyUrl } from './process-log.ts'
 import type { ProcessPlan } from './processes.ts'
 import { Obstacle, say } from './say.ts'
 import { waitUntil } from './wait.ts'
@@ -23,6 +24,8 @@ const FIRST_PAUSE_MS = 250
 const READY_WITHIN_MS = 60_000
 /** A little longer than a process takes to finish what is in flight. */
 const STOP_GRACE_MS = 17_000
+const LOG_BYTES_MAX = 64 << 20
+const LOG_CHECK_MS = 10_000
 
 export type Supervised = {
   name: string
@@ -35,11 +38,26 @@ export type Supervised = {
   stop: () => Promise<void>
 }
 
-/** Starts a process and keeps it running until `stop`. logs: folder of its log file. firstPauseMs: before its first restart, then doubled. */
-export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST_PAUSE_MS } = {}): Supervised {
+/**
+ * Starts a process and keeps it running until `stop`. logs: folder of its log file, which never grows far beyond logBytesMax.
+ * firstPauseMs: before its first restart, then doubled.
+ */
+export function supervise(
+  plan: ProcessPlan,
+  { logs = LOGS, firstPauseMs = FIRST_PAUSE_MS, logBytesMax = LOG_BYTES_MAX, logCheckMs = LOG_CHECK_MS } = {},
+): Supervised {
   const log = `${logs}/${plan.name}.log`
   mkdirSync(logs, { recursive: true })
-  if (existsSync(log)) renameSync(log, `${log}.1`)
+  beginLog(log)
+  let isLogRefused = false
+  const bounding = startRegularly(() => boundLog(log, logBytesMax), {
+    everyMs: logCheckMs,
+    onError: (error) => {
+      if (!isLogRefused)
+        say(`! the log ${log} cannot be kept small (${(error as Error).message}); it grows until it can`)
+      isLogRefused = true
+    },
+  })
   const deaths: number[] = []
   let child: ChildProcess | undefined
   let restartTimer: NodeJS.Timeout | undefined
@@ -102,6 +120,7 @@ export function supervise(plan: ProcessPlan, { logs = LOGS, firstPauseMs = FIRST
   async function stop(): Promise<void> {
     isStopping = true
     clearTimeout(restartTimer)
+    await bounding.stop()
     if (!child) return
     const stopping = child
     const ended = new Promise<void>((resolve) => stopping.once('exit', () => resolve()))

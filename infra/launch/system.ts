@@ -123,6 +123,7 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     const { commandApiUrl, queryApiUrl } = addresses()
     const upstreams = { 'command-api': commandApiUrl, 'query-api': queryApiUrl }
     edge = await startEdge({ port: portOf('EDGE_PORT', env), host: env.EDGE_HOST || '127.0.0.1', upstreams })
+    await edge.serveMetricsOn(portOf('EDGE_METRICS_PORT', env))
     try {
       await edge.alsoListenOn(LOYALTY_PORT)
       return [`http://127.0.0.1:${LOYALTY_PORT}`]
