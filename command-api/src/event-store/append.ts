@@ -87,11 +87,13 @@ export interface AppendOptions {
   lanes?: number
   /** Commands of a group; more than 64 subtransactions of one transaction would spill over. */
   groupMax?: number
+  /** How long a command that meets locked rows is tried again. */
+  busyMaxMs?: number
 }
 
 const GROUP_BYTES_MAX = 4 << 20
-/** How long a command that meets locked rows is tried again. */
-const BUSY_MAX_MS = 1000
+/** Before a command that met locked rows is tried again: processes in step with each other would meet again and again. */
+const BUSY_PAUSE_MAX_MS = 50
 const QUEUE_MAX = 10_000
 
 interface Queued extends EncodedCommand {
@@ -109,7 +111,7 @@ type Answer = {
 }
 
 /** Creates the process's one appender. Resolves with the command's outcome; rejects with a fault. */
-export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: AppendOptions = {}) {
+export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60, busyMaxMs = 1000 }: AppendOptions = {}) {
   const groupSize = deps.metrics.histogram(
     'append_group_size',
     'Commands committed together',
@@ -227,8 +229,12 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: A
 
   function retryAlone(queued: Queued, where: string): void {
     queued.busySince ??= Date.now()
-    if (Date.now() - queued.busySince < BUSY_MAX_MS) lonely.push(queued)
-    else if (where === 'key') {
+    if (Date.now() - queued.busySince < busyMaxMs) {
+      setTimeout(() => {
+        lonely.push(queued)
+        schedule()
+      }, Math.random() * BUSY_PAUSE_MAX_MS)
+    } else if (where === 'key') {
       queued.reject(
         new Rejection('idempotency-busy', 'The first request with this Idempotency-Key is still being worked on'),
       )
@@ -240,7 +246,7 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60 }: A
     else for (const queued of group) queued.reject(new Error('append failed', { cause: error }))
   }
 
-  return { append, queued: () => queue.length + lonely.length }
+  return { append }
 }
 
 export type Appender = ReturnType<typeof createAppender>

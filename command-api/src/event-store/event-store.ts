@@ -32,6 +32,8 @@ export interface EventStoreOptions {
   partitions?: number
   topics?: readonly TopicName[]
   lanes?: number
+  /** How long a command that meets locked rows is tried again. */
+  busyMaxMs?: number
   idempotencyKeepHours?: number
   /** Tests inject one; otherwise the database's. */
   clock?: Clock
@@ -59,7 +61,7 @@ export async function openEventStore(deps: EventStoreDeps, options: EventStoreOp
       },
       metrics,
     },
-    { lanes: options.lanes },
+    { lanes: options.lanes, busyMaxMs: options.busyMaxMs },
   )
   const maintenance = startMaintenance(pool, options.idempotencyKeepHours ?? 24, logger)
   const { settle, ...commands } = createHandle({ pool, appender, topics, clock, metrics, newId: randomUUID })

@@ -362,11 +362,13 @@ describe('handling commands', () => {
         end $$;
         grant execute on function effects.touch_seat(text, jsonb) to portolan_command_api;
       `)
-      // Two a process: more of them may wait for each other longer than the second after which a command gives up.
+      // What a slow machine does to the second after which a command gives up is not asked here.
+      const patient = { busyMaxMs: 20_000 }
+      const [one, two] = await Promise.all([fixture.open(patient), fixture.open(patient)])
       const crossing = Array.from({ length: 4 }, (_, n) =>
-        n % 2 ? pair(store, 'seat-10', 'seat-11') : pair(other, 'seat-11', 'seat-10'),
+        n % 2 ? pair(one, 'seat-10', 'seat-11') : pair(two, 'seat-11', 'seat-10'),
       )
-      const bystanders = Array.from({ length: 20 }, (_, n) => start(n % 2 ? store : other, newStream()))
+      const bystanders = Array.from({ length: 20 }, (_, n) => start(n % 2 ? one : two, newStream()))
       await Promise.all([...crossing, ...bystanders])
     })
   })
