@@ -5,7 +5,7 @@ export type TestResult = {
   title: string
   file?: string
   durationMs: number
-  /** Stack or message of a failure. */
+  /** Stack or message of a failure; of a test that passed, of the failure before it. */
   reason?: string
 }
 

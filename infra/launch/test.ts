@@ -2,20 +2,22 @@
  * `npm test [-- unit | int | e2e | folder | file …]`: brings up the backing services, runs mocha over the test files
  * and ends with `N passed, N failed`. A full run also measures coverage. Every integration and end-to-end file is a
  * process of its own: one that hangs, or does not end because something is left open, is ended and counted as failed.
+ * A file with a failure is run once more at the end, and what passes then is listed as flaky (`run-batches.ts`).
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { ensureBackingServices, releaseBackingServices, serviceEnvironment } from './backing-services.ts'
 import { ROOT } from './paths.ts'
 import { type RunningBatch, runBatch } from './run-batch.ts'
+import { runBatches } from './run-batches.ts'
 import { longStep, runEntry, say } from './say.ts'
 import { loadSettings } from './settings.ts'
-import { listTestFiles, planBatches } from './test-files.ts'
+import { listTestFiles, planBatches, type TestBatch } from './test-files.ts'
 import { summaryLine, type TestResult, writeJunit } from './test-results.ts'
 
 const REPORTS = `${ROOT}/reports`
 const COVERAGE = `${REPORTS}/coverage`
-const WHOLE_RUN_WITHIN_MS = 30 * 60_000
+const WHOLE_RUN_WITHIN_MS = 75 * 60_000
 const COVERED = [
   'schemas/src',
   'infra/src',
@@ -50,15 +52,15 @@ async function main(): Promise<number> {
   const needsServices = batches.some(({ files }) => files.some((file) => !file.endsWith('.unit.test.ts')))
   const serviceEnv = needsServices ? await findServices() : {}
   const env = { ...testEnvironment(), ...serviceEnv, ...(withCoverage && coverageEnvironment()) }
-  const results: TestResult[] = []
   const deadline = Date.now() + WHOLE_RUN_WITHIN_MS
-  for (const batch of batches) {
-    if (isStopping) break
-    process.stdout.write(`\n▸ ${batch.name}\n`)
-    const reportPath = `${REPORTS}/mocha/${batch.name.replaceAll(/[^a-z0-9.-]/gi, '_')}.jsonl`
+  const run = async (batch: TestBatch, nth: number): Promise<TestResult[]> => {
+    if (isStopping) return []
+    process.stdout.write(`\n▸ ${batch.name}${nth > 1 ? ', once more' : ''}\n`)
+    const reportPath = `${REPORTS}/mocha/${batch.name.replaceAll(/[^a-z0-9.-]/gi, '_')}.${nth}.jsonl`
     running = runBatch(batch, { env, reportPath, deadline })
-    results.push(...(await running.results))
+    return running.results
   }
+  const results = await runBatches(batches, run)
   await releaseBackingServices()
   writeJunit(`${REPORTS}/junit.xml`, results)
   if (withCoverage && !isStopping) await longStep('working out the coverage', reportCoverage)
@@ -90,6 +92,9 @@ function coverageEnvironment(): NodeJS.ProcessEnv {
 function listFailures(results: TestResult[]): void {
   const failures = results.filter(({ outcome }) => outcome === 'failed')
   const skipped = results.filter(({ outcome }) => outcome === 'skipped')
+  const flaky = results.filter(({ outcome, reason }) => outcome === 'passed' && reason)
+  if (flaky.length > 0) process.stdout.write('\nFailed at first and passed once more; each wants mending:\n')
+  for (const { title, reason } of flaky) process.stdout.write(`  ~ ${title}\n    ${reason?.split('\n')[0]}\n`)
   if (failures.length > 0) process.stdout.write('\nFailed:\n')
   for (const { title, file, reason } of failures) {
     process.stdout.write(`  ✗ ${title}\n    ${file?.replace(`${ROOT}/`, '') ?? ''} ${reason?.split('\n')[0] ?? ''}\n`)
