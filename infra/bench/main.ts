@@ -9,6 +9,10 @@ import { ROOT } from '../launch/paths.ts'
 import { Obstacle, runEntry, say } from '../launch/say.ts'
 
 const BENCHES: Record<string, { entry: string; measures: string }> = {
+  B1: {
+    entry: 'infra/bench/reserve.ts',
+    measures: 'durable reservations/s over HTTP, against pgbench with the same inserts: B1 [seconds per run] [rounds]',
+  },
   B1s: {
     entry: 'command-api/bench/handle-command.bench.ts',
     measures: 'commands/s of handle-command alone, against pgbench with the same inserts',
@@ -24,6 +28,10 @@ const BENCHES: Record<string, { entry: string; measures: string }> = {
   B10: {
     entry: 'infra/bench/cold-start.ts',
     measures: 'cold start and second start to the first confirmed booking, idle memory',
+  },
+  hot: {
+    entry: 'infra/bench/hot-property.ts',
+    measures: "100 clients for one property's next free night: hot [seconds per run]",
   },
   nights: {
     entry: 'infra/bench/nights.ts',

@@ -17,9 +17,16 @@ export interface ProcessorMeter {
   table(units: number, unit: string): string
 }
 
+export interface MeteredSystem {
+  /** Whose Node processes are metered each by its name, those below it included. */
+  pid?: number
+  /** Each with those below it as one. */
+  serverPids: Record<string, number>
+}
+
 /** Waits until the load measures, and notes what it used until it ended: of every process of ours, of the servers, and of the load itself. */
 export async function meterProcessor(
-  system: { pid: number; serverPids: Record<string, number> },
+  system: MeteredSystem,
   load: { child: ChildProcess; measuring: Promise<void>; result: Promise<unknown> },
 ): Promise<ProcessorMeter> {
   const read = (): ProcessorTime => ({ ...processorTime(system), 'the load itself': usedMs(load.child.pid ?? 0) })
@@ -36,8 +43,9 @@ export async function meterProcessor(
   return { usedMs: () => used, table: (units, unit) => processorTable(used, units, unit) }
 }
 
-function processorTime({ pid, serverPids }: { pid: number; serverPids: Record<string, number> }): ProcessorTime {
-  const ours = nodeProcessesBelow(pid).map(({ name, pid: own }): [string, number] => [name, usedMs(own)])
+function processorTime({ pid, serverPids }: MeteredSystem): ProcessorTime {
+  const below = pid === undefined ? [] : nodeProcessesBelow(pid)
+  const ours = below.map(({ name, pid: own }): [string, number] => [name, usedMs(own)])
   const servers = Object.entries(serverPids).map(([name, root]): [string, number] => {
     const children = processesBelow(root).filter((child) => child !== root)
     return [name, usedMs(root, { withEnded: true }) + children.reduce((sum, child) => sum + usedMs(child), 0)]
