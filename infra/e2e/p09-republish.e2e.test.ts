@@ -252,7 +252,7 @@ describe('P9: an older backup in another server', function () {
     expect(after.partner.refund, 'refunds').to.equal((before.partner.refund ?? 0) + 1)
     expect(after.partner.deduct, 'deductions').to.equal((before.partner.deduct ?? 0) + 1)
     await expectLedgerBalanced(system.readDatabase.adminUrl)
-    for (const name of ['booking_details', 'booking_list', 'ledger', 'tenants']) {
+    for (const name of ['booking_details', 'booking_list', 'ledger', 'stays', 'tenants']) {
       const rebuilt = await runOps(system, 'rebuild', name)
       expect(rebuilt.code, `${name}: ${rebuilt.said} ${rebuilt.out}`).to.equal(0)
     }

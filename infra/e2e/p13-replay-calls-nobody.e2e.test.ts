@@ -12,7 +12,7 @@ import pg from 'pg'
 import { runOps } from './run-ops.ts'
 import { type System, startSystem } from './system.ts'
 
-const readModels = ['booking_details', 'booking_list', 'ledger', 'tenants']
+const readModels = ['booking_details', 'booking_list', 'ledger', 'stays', 'tenants']
 
 describe('P13: a replay of the whole log', function () {
   this.timeout(120_000)

@@ -26,6 +26,9 @@ export const routes: readonly Route[] = [
   // Stays
   { methods: ['POST'], path: '/api/v1/reservations', owner: 'command-api' },
   { methods: ['POST'], path: '/api/v1/reservations/:id/:verb', owner: 'command-api' },
+  { methods: ['GET'], path: '/api/v1/reservations/:id', owner: 'query-api' },
+  { methods: ['GET'], path: '/api/v1/properties/available', owner: 'query-api' },
+  { methods: ['GET'], path: '/api/v1/properties/:id/reservations', owner: 'query-api' },
   { methods: ['POST'], path: '/api/v1/properties', owner: 'command-api' },
   { methods: ['POST'], path: '/api/v1/properties/:id/:verb', owner: 'command-api' },
   // Staff and operators: what changes something, and what asks the log, is command-api's; lists are query-api's

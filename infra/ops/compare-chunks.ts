@@ -29,7 +29,7 @@ interface Versions {
   there: number
 }
 
-/** The tables of the version `here`, by name. */
+/** The tables of the version `here`, by name; without those that depend on which stream's events came first, whose names begin with `index_`. */
 export async function tablesOf(read: pg.Client, { name, here, there }: Versions): Promise<ComparedTable[]> {
   const { rows } = await read.query<{ table_name: string; key: string[]; types: string[]; columns: string[] }>(
     `select c.relname as table_name,
@@ -41,7 +41,7 @@ export async function tablesOf(read: pg.Client, { name, here, there }: Versions)
      join pg_index i on i.indrelid = c.oid and i.indisprimary
      cross join unnest(i.indkey) with ordinality as k (attnum, place)
      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
-     where n.nspname = $1 and c.relkind = 'r'
+     where n.nspname = $1 and c.relkind = 'r' and not starts_with(c.relname, 'index_')
      group by c.oid, c.relname
      order by c.relname`,
     [`${name}_${here}`],

@@ -38,10 +38,28 @@ CREATE SCHEMA ledger_1;
 CREATE SCHEMA read_models;
 
 --
+-- Name: stays_1; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA stays_1;
+
+--
 -- Name: tenants_1; Type: SCHEMA; Schema: -; Owner: -
 --
 
 CREATE SCHEMA tenants_1;
+
+--
+-- Name: pg_trgm; Type: EXTENSION; Schema: -; Owner: -
+--
+
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+--
+-- Name: EXTENSION pg_trgm; Type: COMMENT; Schema: -; Owner: -
+--
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
 
 --
 -- Name: create_projection_version(text); Type: FUNCTION; Schema: public; Owner: -
@@ -114,6 +132,60 @@ CREATE FUNCTION public.follow_generation(wanted text, wanted_generation integer)
     newer := create_projection_version(wanted);
     update projection_versions set generation = wanted_generation where name = wanted and version = newer;
     return true;
+  end $$;
+
+--
+-- Name: place_stay_properties(text, text, text[]); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.place_stay_properties(tables_schema text, tenant text, wanted text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+  declare
+    none constant bit(1024) := repeat('0', 1024)::bit(1024);
+    path constant text := current_setting('search_path');
+    id text;
+    home record;
+    middle text;
+    moved bit(1024);
+    next_block integer;
+    free_slot integer;
+  begin
+    perform set_config('search_path', format('%I, public', tables_schema), true);
+    for id in
+      select distinct w collate "C" from unnest(wanted) as w
+      where not exists (select from index_places p where p.tenant_id = tenant and p.property_id = w collate "C")
+      order by 1
+    loop
+      select * into home from index_blocks b where b.tenant_id = tenant and b.first_id <= id collate "C" order by b.first_id desc limit 1;
+      if not found then
+        insert into index_blocks values (tenant, '', 1, none, none) returning * into home;
+      elsif home.used = ~none then
+        select max(b.block) + 1 into next_block from index_blocks b where b.tenant_id = tenant;
+        if not exists (select from index_places p where p.tenant_id = tenant and p.block = home.block and p.property_id > id collate "C") then
+          -- Ids that grow with time fill one block after the other.
+          insert into index_blocks values (tenant, id, next_block, none, none) returning * into home;
+        else
+          select p.property_id into middle from index_places p where p.tenant_id = tenant and p.block = home.block
+          order by p.property_id offset 512 limit 1;
+          select bit_or(set_bit(none, p.slot, 1)) into moved from index_places p
+          where p.tenant_id = tenant and p.block = home.block and p.property_id >= middle;
+          -- Who moves keeps the number of its slot, so that whole rows of bits are cut in two.
+          insert into index_blocks values (tenant, middle, next_block, home.live & moved, moved);
+          update index_blocks b set live = b.live & ~moved, used = b.used & ~moved where b.tenant_id = tenant and b.block = home.block;
+          insert into index_nights select n.tenant_id, next_block, n.day, n.taken & moved from index_nights n
+          where n.tenant_id = tenant and n.block = home.block and n.taken & moved <> none;
+          update index_nights n set taken = n.taken & ~moved
+          where n.tenant_id = tenant and n.block = home.block and n.taken & moved <> none;
+          update index_places p set block = next_block where p.tenant_id = tenant and p.block = home.block and p.property_id >= middle;
+          select * into home from index_blocks b where b.tenant_id = tenant and b.first_id <= id collate "C" order by b.first_id desc limit 1;
+        end if;
+      end if;
+      free_slot := strpos(home.used::text, '0') - 1;
+      insert into index_places values (tenant, id, home.block, free_slot);
+      update index_blocks b set used = set_bit(b.used, free_slot, 1) where b.tenant_id = tenant and b.block = home.block;
+    end loop;
+    perform set_config('search_path', path, true);
   end $$;
 
 --
@@ -196,6 +268,84 @@ CREATE FUNCTION public.retire_projection_version(wanted text, wanted_version int
     delete from public.parked_streams where projection = wanted and version = wanted_version;
     execute format('drop schema %I cascade', public.read_model_schema(wanted, wanted_version));
   end $$;
+
+--
+-- Name: search_stays(text, date, date, text, integer, text, integer, text, bigint, bigint, double precision, double precision, double precision, double precision); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, after text, page integer, words text, guests integer, currency text, price_from bigint, price_to bigint, south double precision, west double precision, north double precision, east double precision) RETURNS TABLE(property_id text, description text, capacity integer, price_minor bigint, price_currency text, latitude double precision, longitude double precision)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'read_models', 'public', 'pg_temp'
+    AS $_$
+  #variable_conflict use_column
+  declare
+    columns constant text := 'p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude';
+    few constant integer := 2000;
+    none constant bit(1024) := repeat('0', 1024)::bit(1024);
+    conditions text := '';
+    candidates text[];
+    home record;
+    free bit(1024);
+    chunk date;
+    found_here integer;
+    missing integer := page;
+  begin
+    if words is not null then conditions := conditions || format(' and description ilike %L', words); end if;
+    if guests is not null then conditions := conditions || format(' and capacity >= %s', guests); end if;
+    if currency is not null then conditions := conditions || format(' and price_currency = %L', currency); end if;
+    if price_from is not null then conditions := conditions || format(' and price_minor >= %s', price_from); end if;
+    if price_to is not null then conditions := conditions || format(' and price_minor <= %s', price_to); end if;
+    if south is not null then
+      conditions := conditions || format(' and latitude between %L and %L and ', south, north)
+        -- A box over the antimeridian has its west in the east.
+        || case when west <= east then format('longitude between %L and %L', west, east)
+                else format('(longitude >= %L or longitude <= %L)', west, east) end;
+    end if;
+
+    if conditions <> '' then
+      execute format(
+        'select array_agg(property_id) from (
+           select property_id from stay_properties where tenant_id = %L and not is_retired%s limit %s) as c', tenant, conditions, few + 1)
+      into candidates;
+      if coalesce(cardinality(candidates), 0) <= few then
+        return query
+          select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
+          from (select c collate "C" as id from unnest(candidates) as c where after is null or c collate "C" > after order by 1) as c
+          join index_places x on x.tenant_id = tenant and x.property_id = c.id
+          join stay_properties p on p.tenant_id = tenant and p.property_id = c.id
+          where not exists (
+            select from index_nights n
+            where n.tenant_id = tenant and n.block = x.block and n.day >= first_day and n.day < end_day and get_bit(n.taken, x.slot) = 1)
+          order by c.id
+          limit page;
+        return;
+      end if;
+    end if;
+
+    for home in
+      select b.block, b.live from index_blocks b
+      where b.tenant_id = tenant and b.live <> none and b.first_id >= coalesce(
+        (select max(f.first_id) from index_blocks f where f.tenant_id = tenant and f.first_id <= after collate "C"), '')
+      order by b.first_id
+    loop
+      free := home.live;
+      chunk := first_day;
+      while chunk < end_day and free <> none loop
+        select free & ~coalesce(bit_or(n.taken), none) into free from index_nights n
+        where n.tenant_id = tenant and n.block = home.block and n.day >= chunk and n.day < least(end_day, chunk + 14);
+        chunk := chunk + 14;
+      end loop;
+      continue when free = none;
+      return query execute format(
+        'select %s from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+         where x.tenant_id = $1 and x.block = $2 and ($3 is null or x.property_id > $3 collate "C") and get_bit($4, x.slot) = 1%s
+         order by x.property_id limit $5', columns, conditions)
+      using tenant, home.block, after, free, missing;
+      get diagnostics found_here = row_count;
+      missing := missing - found_here;
+      exit when missing <= 0;
+    end loop;
+  end $_$;
 
 --
 -- Name: secure_read_tables(text, integer); Type: FUNCTION; Schema: public; Owner: -
@@ -498,6 +648,76 @@ CREATE VIEW read_models.booking_list WITH (security_invoker='true') AS
    FROM booking_list_1.booking_list;
 
 --
+-- Name: index_blocks; Type: TABLE; Schema: stays_1; Owner: -
+--
+
+CREATE TABLE stays_1.index_blocks (
+    tenant_id text NOT NULL,
+    first_id text NOT NULL COLLATE pg_catalog."C",
+    block integer NOT NULL,
+    live bit(1024) NOT NULL,
+    used bit(1024) NOT NULL
+)
+WITH (fillfactor='80');
+
+--
+-- Name: index_blocks; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.index_blocks WITH (security_invoker='true') AS
+ SELECT index_blocks.tenant_id,
+    index_blocks.first_id,
+    index_blocks.block,
+    index_blocks.live,
+    index_blocks.used
+   FROM stays_1.index_blocks;
+
+--
+-- Name: index_nights; Type: TABLE; Schema: stays_1; Owner: -
+--
+
+CREATE TABLE stays_1.index_nights (
+    tenant_id text NOT NULL,
+    block integer NOT NULL,
+    day date NOT NULL,
+    taken bit(1024) NOT NULL
+)
+WITH (fillfactor='80');
+
+--
+-- Name: index_nights; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.index_nights WITH (security_invoker='true') AS
+ SELECT index_nights.tenant_id,
+    index_nights.block,
+    index_nights.day,
+    index_nights.taken
+   FROM stays_1.index_nights;
+
+--
+-- Name: index_places; Type: TABLE; Schema: stays_1; Owner: -
+--
+
+CREATE TABLE stays_1.index_places (
+    tenant_id text NOT NULL,
+    property_id text NOT NULL COLLATE pg_catalog."C",
+    block integer NOT NULL,
+    slot integer NOT NULL
+);
+
+--
+-- Name: index_places; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.index_places WITH (security_invoker='true') AS
+ SELECT index_places.tenant_id,
+    index_places.property_id,
+    index_places.block,
+    index_places.slot
+   FROM stays_1.index_places;
+
+--
 -- Name: ledger_balances; Type: VIEW; Schema: read_models; Owner: -
 --
 
@@ -527,6 +747,69 @@ CREATE VIEW read_models.ledger_lines WITH (security_invoker='true') AS
     ledger_lines.member_id,
     ledger_lines.at
    FROM ledger_1.ledger_lines;
+
+--
+-- Name: stay_properties; Type: TABLE; Schema: stays_1; Owner: -
+--
+
+CREATE TABLE stays_1.stay_properties (
+    tenant_id text NOT NULL,
+    property_id text NOT NULL COLLATE pg_catalog."C",
+    description text NOT NULL,
+    capacity integer,
+    price_minor bigint,
+    price_currency text,
+    latitude double precision,
+    longitude double precision,
+    is_retired boolean NOT NULL,
+    stream_version bigint NOT NULL
+);
+
+--
+-- Name: stay_properties; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.stay_properties WITH (security_invoker='true') AS
+ SELECT stay_properties.tenant_id,
+    stay_properties.property_id,
+    stay_properties.description,
+    stay_properties.capacity,
+    stay_properties.price_minor,
+    stay_properties.price_currency,
+    stay_properties.latitude,
+    stay_properties.longitude,
+    stay_properties.is_retired,
+    stay_properties.stream_version
+   FROM stays_1.stay_properties;
+
+--
+-- Name: stay_reservations; Type: TABLE; Schema: stays_1; Owner: -
+--
+
+CREATE TABLE stays_1.stay_reservations (
+    tenant_id text NOT NULL,
+    reservation_id uuid NOT NULL,
+    property_id text NOT NULL COLLATE pg_catalog."C",
+    start_date date NOT NULL,
+    nights integer NOT NULL,
+    status text NOT NULL,
+    stream_version bigint NOT NULL
+)
+WITH (fillfactor='90');
+
+--
+-- Name: stay_reservations; Type: VIEW; Schema: read_models; Owner: -
+--
+
+CREATE VIEW read_models.stay_reservations WITH (security_invoker='true') AS
+ SELECT stay_reservations.tenant_id,
+    stay_reservations.reservation_id,
+    stay_reservations.property_id,
+    stay_reservations.start_date,
+    stay_reservations.nights,
+    stay_reservations.status,
+    stay_reservations.stream_version
+   FROM stays_1.stay_reservations;
 
 --
 -- Name: tenants; Type: TABLE; Schema: tenants_1; Owner: -
@@ -607,6 +890,41 @@ ALTER TABLE ONLY public.projection_versions
     ADD CONSTRAINT projection_versions_pkey PRIMARY KEY (name, version);
 
 --
+-- Name: index_blocks index_blocks_pkey; Type: CONSTRAINT; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE ONLY stays_1.index_blocks
+    ADD CONSTRAINT index_blocks_pkey PRIMARY KEY (tenant_id, first_id);
+
+--
+-- Name: index_nights index_nights_pkey; Type: CONSTRAINT; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE ONLY stays_1.index_nights
+    ADD CONSTRAINT index_nights_pkey PRIMARY KEY (tenant_id, block, day);
+
+--
+-- Name: index_places index_places_pkey; Type: CONSTRAINT; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE ONLY stays_1.index_places
+    ADD CONSTRAINT index_places_pkey PRIMARY KEY (tenant_id, property_id);
+
+--
+-- Name: stay_properties stay_properties_pkey; Type: CONSTRAINT; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE ONLY stays_1.stay_properties
+    ADD CONSTRAINT stay_properties_pkey PRIMARY KEY (tenant_id, property_id);
+
+--
+-- Name: stay_reservations stay_reservations_pkey; Type: CONSTRAINT; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE ONLY stays_1.stay_reservations
+    ADD CONSTRAINT stay_reservations_pkey PRIMARY KEY (tenant_id, reservation_id);
+
+--
 -- Name: tenants tenants_pkey; Type: CONSTRAINT; Schema: tenants_1; Owner: -
 --
 
@@ -666,6 +984,48 @@ CREATE INDEX ledger_lines_by_time ON ledger_1.ledger_lines USING btree (at DESC,
 --
 
 CREATE UNIQUE INDEX projection_versions_one_live ON public.projection_versions USING btree (name) WHERE (status = 'live'::text);
+
+--
+-- Name: index_blocks_by_number; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE UNIQUE INDEX index_blocks_by_number ON stays_1.index_blocks USING btree (tenant_id, block);
+
+--
+-- Name: index_places_by_block; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE INDEX index_places_by_block ON stays_1.index_places USING btree (tenant_id, block, property_id) INCLUDE (slot);
+
+--
+-- Name: stay_properties_by_capacity; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE INDEX stay_properties_by_capacity ON stays_1.stay_properties USING btree (tenant_id, capacity);
+
+--
+-- Name: stay_properties_by_place; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE INDEX stay_properties_by_place ON stays_1.stay_properties USING btree (tenant_id, latitude, longitude);
+
+--
+-- Name: stay_properties_by_price; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE INDEX stay_properties_by_price ON stays_1.stay_properties USING btree (tenant_id, price_currency, price_minor);
+
+--
+-- Name: stay_properties_by_text; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE INDEX stay_properties_by_text ON stays_1.stay_properties USING gin (description public.gin_trgm_ops);
+
+--
+-- Name: stay_reservations_by_property; Type: INDEX; Schema: stays_1; Owner: -
+--
+
+CREATE INDEX stay_reservations_by_property ON stays_1.stay_reservations USING btree (tenant_id, property_id, start_date, reservation_id) WHERE (status = 'reserved'::text);
 
 --
 -- Name: projection_versions default_generation; Type: TRIGGER; Schema: public; Owner: -
@@ -783,6 +1143,126 @@ CREATE POLICY tenant ON ledger_1.ledger_balances FOR SELECT TO portolan_query_ap
 CREATE POLICY tenant ON ledger_1.ledger_lines FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
 
 --
+-- Name: index_blocks; Type: ROW SECURITY; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE stays_1.index_blocks ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: index_nights; Type: ROW SECURITY; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE stays_1.index_nights ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: index_places; Type: ROW SECURITY; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE stays_1.index_places ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: index_blocks projections; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY projections ON stays_1.index_blocks TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: index_nights projections; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY projections ON stays_1.index_nights TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: index_places projections; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY projections ON stays_1.index_places TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: stay_properties projections; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY projections ON stays_1.stay_properties TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: stay_reservations projections; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY projections ON stays_1.stay_reservations TO portolan_projections USING (true) WITH CHECK (true);
+
+--
+-- Name: index_blocks staff; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY staff ON stays_1.index_blocks FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: index_nights staff; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY staff ON stays_1.index_nights FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: index_places staff; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY staff ON stays_1.index_places FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: stay_properties staff; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY staff ON stays_1.stay_properties FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: stay_reservations staff; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY staff ON stays_1.stay_reservations FOR SELECT TO portolan_staff_reader USING (true);
+
+--
+-- Name: stay_properties; Type: ROW SECURITY; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE stays_1.stay_properties ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: stay_reservations; Type: ROW SECURITY; Schema: stays_1; Owner: -
+--
+
+ALTER TABLE stays_1.stay_reservations ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: index_blocks tenant; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY tenant ON stays_1.index_blocks FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: index_nights tenant; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY tenant ON stays_1.index_nights FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: index_places tenant; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY tenant ON stays_1.index_places FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: stay_properties tenant; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY tenant ON stays_1.stay_properties FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
+-- Name: stay_reservations tenant; Type: POLICY; Schema: stays_1; Owner: -
+--
+
+CREATE POLICY tenant ON stays_1.stay_reservations FOR SELECT TO portolan_query_api USING ((tenant_id = current_setting('portolan.tenant'::text, true)));
+
+--
 -- Name: tenants projections; Type: POLICY; Schema: tenants_1; Owner: -
 --
 
@@ -838,6 +1318,14 @@ GRANT USAGE ON SCHEMA read_models TO portolan_query_api;
 GRANT USAGE ON SCHEMA read_models TO portolan_staff_reader;
 
 --
+-- Name: SCHEMA stays_1; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA stays_1 TO portolan_projections;
+GRANT USAGE ON SCHEMA stays_1 TO portolan_query_api;
+GRANT USAGE ON SCHEMA stays_1 TO portolan_staff_reader;
+
+--
 -- Name: SCHEMA tenants_1; Type: ACL; Schema: -; Owner: -
 --
 
@@ -865,6 +1353,13 @@ REVOKE ALL ON FUNCTION public.follow_generation(wanted text, wanted_generation i
 GRANT ALL ON FUNCTION public.follow_generation(wanted text, wanted_generation integer) TO portolan_projections;
 
 --
+-- Name: FUNCTION place_stay_properties(tables_schema text, tenant text, wanted text[]); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.place_stay_properties(tables_schema text, tenant text, wanted text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.place_stay_properties(tables_schema text, tenant text, wanted text[]) TO portolan_projections;
+
+--
 -- Name: FUNCTION publish_read_tables(name text, version integer); Type: ACL; Schema: public; Owner: -
 --
 
@@ -887,6 +1382,13 @@ REVOKE ALL ON FUNCTION public.refuse_retired_checkpoint() FROM PUBLIC;
 --
 
 REVOKE ALL ON FUNCTION public.retire_projection_version(wanted text, wanted_version integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION search_stays(tenant text, first_day date, end_day date, after text, page integer, words text, guests integer, currency text, price_from bigint, price_to bigint, south double precision, west double precision, north double precision, east double precision); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.search_stays(tenant text, first_day date, end_day date, after text, page integer, words text, guests integer, currency text, price_from bigint, price_to bigint, south double precision, west double precision, north double precision, east double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.search_stays(tenant text, first_day date, end_day date, after text, page integer, words text, guests integer, currency text, price_from bigint, price_to bigint, south double precision, west double precision, north double precision, east double precision) TO portolan_query_api;
 
 --
 -- Name: FUNCTION secure_read_tables(name text, version integer); Type: ACL; Schema: public; Owner: -
@@ -1045,6 +1547,51 @@ GRANT SELECT ON TABLE read_models.booking_list TO portolan_query_api;
 GRANT SELECT ON TABLE read_models.booking_list TO portolan_staff_reader;
 
 --
+-- Name: TABLE index_blocks; Type: ACL; Schema: stays_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE stays_1.index_blocks TO portolan_projections;
+GRANT SELECT ON TABLE stays_1.index_blocks TO portolan_query_api;
+GRANT SELECT ON TABLE stays_1.index_blocks TO portolan_staff_reader;
+
+--
+-- Name: TABLE index_blocks; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.index_blocks TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.index_blocks TO portolan_staff_reader;
+
+--
+-- Name: TABLE index_nights; Type: ACL; Schema: stays_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE stays_1.index_nights TO portolan_projections;
+GRANT SELECT ON TABLE stays_1.index_nights TO portolan_query_api;
+GRANT SELECT ON TABLE stays_1.index_nights TO portolan_staff_reader;
+
+--
+-- Name: TABLE index_nights; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.index_nights TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.index_nights TO portolan_staff_reader;
+
+--
+-- Name: TABLE index_places; Type: ACL; Schema: stays_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE stays_1.index_places TO portolan_projections;
+GRANT SELECT ON TABLE stays_1.index_places TO portolan_query_api;
+GRANT SELECT ON TABLE stays_1.index_places TO portolan_staff_reader;
+
+--
+-- Name: TABLE index_places; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.index_places TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.index_places TO portolan_staff_reader;
+
+--
 -- Name: TABLE ledger_balances; Type: ACL; Schema: read_models; Owner: -
 --
 
@@ -1057,6 +1604,36 @@ GRANT SELECT ON TABLE read_models.ledger_balances TO portolan_staff_reader;
 
 GRANT SELECT ON TABLE read_models.ledger_lines TO portolan_query_api;
 GRANT SELECT ON TABLE read_models.ledger_lines TO portolan_staff_reader;
+
+--
+-- Name: TABLE stay_properties; Type: ACL; Schema: stays_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE stays_1.stay_properties TO portolan_projections;
+GRANT SELECT ON TABLE stays_1.stay_properties TO portolan_query_api;
+GRANT SELECT ON TABLE stays_1.stay_properties TO portolan_staff_reader;
+
+--
+-- Name: TABLE stay_properties; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.stay_properties TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.stay_properties TO portolan_staff_reader;
+
+--
+-- Name: TABLE stay_reservations; Type: ACL; Schema: stays_1; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE stays_1.stay_reservations TO portolan_projections;
+GRANT SELECT ON TABLE stays_1.stay_reservations TO portolan_query_api;
+GRANT SELECT ON TABLE stays_1.stay_reservations TO portolan_staff_reader;
+
+--
+-- Name: TABLE stay_reservations; Type: ACL; Schema: read_models; Owner: -
+--
+
+GRANT SELECT ON TABLE read_models.stay_reservations TO portolan_query_api;
+GRANT SELECT ON TABLE read_models.stay_reservations TO portolan_staff_reader;
 
 --
 -- Name: TABLE tenants; Type: ACL; Schema: tenants_1; Owner: -

@@ -16,10 +16,11 @@ import { type ProjectionsConfig, projectionsConfigSchema } from './config.ts'
 import { ledger } from './ledger/ledger.ts'
 import { watchLedger } from './ledger/watch-ledger.ts'
 import { runVersions } from './run-versions.ts'
+import { stays } from './stays/stays.ts'
 import { tenants } from './tenants/tenants.ts'
 
 /** Every projection; one line each. */
-const projections: readonly Projection[] = [bookingDetails, bookingList, ledger, tenants]
+const projections: readonly Projection[] = [bookingDetails, bookingList, ledger, stays, tenants]
 
 /** A statement that takes longer is given up and retried: read-side transactions end within a second, this is their net. */
 const statementTimeoutMs = 5000

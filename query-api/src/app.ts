@@ -2,6 +2,7 @@
 import { problemDocument, problemHandler } from '@portolan/infra/http/problem.ts'
 import { type AppDeps, createApp } from '@portolan/infra/http/server.ts'
 import { serializeLoyaltyProblem } from '@portolan/schemas/loyalty-errors.ts'
+import { serializeStaysProblem } from '@portolan/schemas/stays/views.ts'
 import { type Express, type RequestHandler, Router } from 'express'
 
 export interface QueryApiParts {
@@ -11,6 +12,9 @@ export interface QueryApiParts {
   /** Authenticates staff of any role that may read. */
   staffAuth: RequestHandler
   memberRoutes: readonly Router[]
+  /** Reads the token of a guest of stays. */
+  guestAuth: RequestHandler
+  guestRoutes: readonly Router[]
   staffRoutes: readonly Router[]
   openRoutes: readonly Router[]
 }
@@ -20,11 +24,17 @@ export function createQueryApi(parts: QueryApiParts): Express {
   const app = createApp({ ...parts.http, bodyLimit: null })
   for (const routes of parts.openRoutes) app.use(routes)
   app.use(guarded(parts.staffRoutes, parts.staffAuth))
+  app.use(guarded(parts.guestRoutes, parts.guestAuth))
   app.use(guarded(parts.memberRoutes, parts.memberAuth))
   app.use(
     ...problemHandler({
       logger: parts.http.logger,
-      serializers: { '/api/v1/': serializeLoyaltyProblem, '/api/v1/staff/': problemDocument },
+      serializers: {
+        '/api/v1/': serializeLoyaltyProblem,
+        '/api/v1/staff/': problemDocument,
+        '/api/v1/properties': serializeStaysProblem,
+        '/api/v1/reservations': serializeStaysProblem,
+      },
     }),
   )
   return app

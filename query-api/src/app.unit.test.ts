@@ -11,6 +11,7 @@ import { createMemberRoutes } from './bookings/routes.ts'
 import { createStaffRoutes } from './bookings/staff-routes.ts'
 import { createHealthRoutes } from './health/routes.ts'
 import { createLedgerRoutes } from './ledger/staff-routes.ts'
+import { createStayRoutes, type StayRoutesDeps } from './stays/routes.ts'
 
 const guard: RequestHandler = (_req, _res, next) => next()
 /** Routers only keep what they are given until a request comes, and none does. */
@@ -27,6 +28,8 @@ describe('the routes of query-api', () => {
       },
       memberAuth: guard,
       staffAuth: guard,
+      guestAuth: guard,
+      guestRoutes: [createStayRoutes({ ...untouched<StayRoutesDeps>(), metrics: createMetrics('test') })],
       memberRoutes: [createMemberRoutes(untouched())],
       staffRoutes: [createStaffRoutes(untouched()), createLedgerRoutes(untouched())],
       openRoutes: [createHealthRoutes(untouched())],

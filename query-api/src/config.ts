@@ -1,5 +1,6 @@
 /** Settings of query-api. */
 import { fieldsAreValid, sharedFields } from '@portolan/infra/config.ts'
+import { intervalRuleSchema } from '@portolan/schemas/stays/periods.ts'
 import { z } from 'zod'
 
 const {
@@ -50,6 +51,10 @@ export const queryApiConfigSchema = z
       'how often the positions of the read models are looked at while reads wait',
     ),
     serviceTimeoutMs: milliseconds('QUERY_API_SERVICE_TIMEOUT_MS', 2000, 'deadline of calls to command-api'),
+    intervalRule: intervalRuleSchema.default('nights').meta({
+      env: 'OTA_INTERVAL',
+      description: 'which days a stay occupies and asks for: nights, closed or literal',
+    }),
     healthProbeTimeoutMs: milliseconds(
       'QUERY_API_HEALTH_PROBE_TIMEOUT_MS',
       1500,

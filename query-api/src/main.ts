@@ -25,6 +25,8 @@ import { createHealthRoutes } from './health/routes.ts'
 import { createLedgerRoutes } from './ledger/staff-routes.ts'
 import { createReadModels } from './read-models.ts'
 import { createStaffRead } from './staff-reads.ts'
+import { guestAuth } from './stays/guest-auth.ts'
+import { createStayRoutes } from './stays/routes.ts'
 
 const statementTimeoutMs = 5000
 const redisWaitMs = 2000
@@ -81,6 +83,8 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
     }),
     staffAuth: createStaffAuth({ introspect })('operator', 'tenant-admin', 'viewer'),
     memberRoutes: [createMemberRoutes({ pool, consistentRead, passengerNames })],
+    guestAuth,
+    guestRoutes: [createStayRoutes({ pool, consistentRead, metrics, rule: config.intervalRule })],
     staffRoutes: [createStaffRoutes({ staffRead, passengerNames }), createLedgerRoutes({ staffRead })],
     openRoutes: [
       createHealthRoutes({

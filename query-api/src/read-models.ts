@@ -19,6 +19,7 @@ const topicsOf = {
   booking_details: [topics.bookings],
   booking_list: [topics.bookings],
   ledger: [topics.bookings, topics.members],
+  stays: [topics.stays],
   tenants: [topics.tenants],
 } as const satisfies Record<ProjectionName, readonly TopicName[]>
 export type ReadModel = keyof typeof topicsOf

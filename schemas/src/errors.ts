@@ -13,6 +13,7 @@ export const problemCodes = {
   'booking-not-found': { kind: 'not-found', title: 'Booking Not Found' },
   'flight-not-found': { kind: 'not-found', title: 'Flight Not Found' },
   'member-not-found': { kind: 'not-found', title: 'Member Not Found' },
+  'no-availability': { kind: 'not-found', title: 'No Availability' },
   'unknown-property': { kind: 'not-found', title: 'Unknown Property' },
   conflict: { kind: 'conflict', title: 'Conflict' },
   'not-available': { kind: 'conflict', title: 'Not Available' },

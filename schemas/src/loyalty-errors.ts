@@ -62,6 +62,7 @@ export const loyaltyErrors: Readonly<Record<ProblemCode, ContractError>> = {
   'member-not-found': { status: 404, suffix: 'not-found', title: 'Member Not Found' },
   'method-not-allowed': { status: 405, suffix: 'method-not-allowed', title: 'Method Not Allowed' },
   conflict,
+  'no-availability': { status: 404, suffix: 'not-found', title: 'No Availability' },
   'unknown-property': { status: 404, suffix: 'not-found', title: 'Unknown Property' },
   'not-available': conflict,
   'offer-already-booked': conflict,

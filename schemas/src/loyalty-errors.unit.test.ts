@@ -59,6 +59,7 @@ describe('a loyalty error', () => {
       ([code, { status, suffix }]) => [code, `${status} ${suffix}`] as const,
     )
     expect(Object.fromEntries(table)).to.deep.equal({
+      'no-availability': '404 not-found',
       'unknown-property': '404 not-found',
       'validation-error': '400 validation-error',
       'invalid-cabin-class': '400 invalid-cabin-class',

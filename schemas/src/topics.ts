@@ -15,7 +15,7 @@ export const consumerGroups = {
 } as const
 
 /** Projections; their consumer groups are `projections.<name>.v<version>`. */
-export const projectionNames = ['booking_details', 'booking_list', 'ledger', 'tenants'] as const
+export const projectionNames = ['booking_details', 'booking_list', 'ledger', 'stays', 'tenants'] as const
 export type ProjectionName = (typeof projectionNames)[number]
 
 /** Stream ids. The tenant is a column and part of every key, never only in this string. */

@@ -119,6 +119,7 @@ const sentences: Readonly<Record<ProblemCode, string>> = {
   'flight-not-found': "Flight with ID 'flt_abc123' not found",
   'member-not-found': "Member with ID 'CC1234567' not found",
   conflict: 'The request does not fit the current state',
+  'no-availability': 'No property is free for these dates',
   'unknown-property': 'There is no such property',
   'not-available': 'Taken for these dates',
   'offer-already-booked': 'This flight is already booked by this member',

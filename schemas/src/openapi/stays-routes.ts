@@ -15,7 +15,74 @@ const ruleHeader = {
 const reservationParams = z.object({ reservation_id: z.uuid() })
 const propertyParams = z.object({ property_id: z.string() })
 
+const freshHeaders = {
+  'X-Read-Model-Age': z.string().meta({ description: 'Age of the answer in seconds' }),
+  'X-Read-Model-Events': z.string().meta({ description: 'Events in the answer' }),
+}
+const readHeader = z.object({
+  ...correlationHeader,
+  'Consistency-Token': z.string().optional().meta({
+    description: 'The answer reflects what answered with it; without one, what this token wrote within a minute',
+  }),
+})
+
 export const staysRoutes: readonly DescribedRoute[] = [
+  {
+    method: 'get',
+    path: '/api/v1/properties/available',
+    process: 'query-api',
+    operation: {
+      operationId: 'searchStays',
+      tags: ['Stays'],
+      summary: 'Properties that are free for a number of nights',
+      description:
+        'By id, at most 1,000 a page. The token may also come as `X-Access-Token` or as the parameter `access_token` or `token`. `number_of_nights` stands for `nights`. `text`, `guests`, `price_min` and `price_max` (minor units, with `currency`) and `bounds` find what the host has said of a property.',
+      security: guest,
+      requestParams: { header: readHeader, query: stays.searchStaysQuerySchema },
+      responses: {
+        '200': jsonResponse('A page of properties; empty only behind the last one', stays.foundPropertiesSchema, {
+          headers: { ...ruleHeader, ...freshHeaders },
+        }),
+        ...errors({
+          '400': 'validation_error',
+          '401': 'No UUID as token, or two that disagree',
+          '404': 'no_availability',
+        }),
+      },
+    },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/properties/{property_id}/reservations',
+    process: 'query-api',
+    operation: {
+      operationId: 'listPropertyReservations',
+      tags: ['Stays'],
+      summary: 'The reservations of a property that stand, by date',
+      security: guest,
+      requestParams: { header: readHeader, path: propertyParams, query: stays.propertyReservationsQuerySchema },
+      responses: {
+        '200': jsonResponse('A page of reservations', stays.propertyReservationsSchema, { headers: freshHeaders }),
+        ...errors({ '400': 'validation_error', '401': 'No UUID as token, or two that disagree', '404': 'not_found' }),
+      },
+    },
+  },
+  {
+    method: 'get',
+    path: '/api/v1/reservations/{reservation_id}',
+    process: 'query-api',
+    operation: {
+      operationId: 'getReservation',
+      tags: ['Stays'],
+      summary: 'A reservation',
+      security: guest,
+      requestParams: { header: readHeader, path: reservationParams },
+      responses: {
+        '200': jsonResponse('The reservation', stays.reservationSchema, { headers: freshHeaders }),
+        ...errors({ '401': 'No UUID as token, or two that disagree', '404': 'not_found' }),
+      },
+    },
+  },
   {
     method: 'post',
     path: '/api/v1/reservations',
@@ -119,7 +186,10 @@ function staffCommand(verb: string, operationId: string, summary: string, body: 
 }
 
 function errors(described: Record<string, string>): Record<string, ZodOpenApiResponseObject> {
-  const all = { ...described, '503': 'The write database is away; try again with the same key' }
+  const all = {
+    ...described,
+    '503': 'A database is away, or the answer would be older than what the caller wrote; try again',
+  }
   return Object.fromEntries(
     Object.entries(all).map(([status, description]) => [status, jsonResponse(description, stays.staysErrorSchema)]),
   )

@@ -50,3 +50,12 @@ export function occupied(rule: IntervalRule, { startDate, nights }: Period): Day
   const from = dayNumber(startDate)
   return { from, until: from + nights + (rule === 'closed' ? 1 : 0) }
 }
+
+/**
+ * The nights of which none may be sold when it is searched for. Where a reservation occupies its day of departure too, whoever leaves on the day
+ * before is in the way as well: reservations are known by their nights, whatever the rule.
+ */
+export function searched(rule: IntervalRule, period: Period): Days {
+  const { from, until } = asked(rule, period)
+  return { from: rule === 'closed' ? from - 1 : from, until }
+}

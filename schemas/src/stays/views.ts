@@ -1,6 +1,7 @@
 /** What travels over the wire of stays (contracts/ota-api.md 3). */
 import { z } from 'zod'
 import type { ProblemCode } from '../errors.ts'
+import { printable } from '../text.ts'
 import { type PropertyFacts, propertyFactsSchema, propertyIdSchema } from './messages.ts'
 import { daySchema, endDate, endsInTime, NIGHTS_MAX, type Period } from './periods.ts'
 
@@ -28,8 +29,13 @@ interface RequestedPeriod {
 }
 
 /** Unknown members are ignored. */
-function requested<S extends z.ZodObject<typeof periodShape>>(schema: S) {
+function requested<S extends z.ZodObject<typeof periodShape>>(
+  schema: S,
+  complaint: (value: z.output<S>) => { path: string; message: string } | null = () => null,
+) {
   return schema.superRefine((value, refusal) => {
+    const more = complaint(value as z.output<S>)
+    if (more) refusal.addIssue({ code: 'custom', message: more.message, path: [more.path] })
     const { nights, number_of_nights: synonym } = value as RequestedPeriod
     const issue = (message: string, path: string) => refusal.addIssue({ code: 'custom', message, path: [path] })
     if (nights === undefined && synonym === undefined) issue('Is required', 'nights')
@@ -46,6 +52,64 @@ export const periodOf = ({ start_date, nights, number_of_nights }: RequestedPeri
 
 export const reserveRequestSchema = requested(z.object({ property_id: z.string().min(1), ...periodShape }))
 export const changeDatesRequestSchema = requested(z.object(periodShape))
+
+const PAGE_MAX = 1000
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}$/, 'Must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+const limit = whole(1, PAGE_MAX).default(PAGE_MAX)
+const cursor = z.string().max(500).optional()
+const price = z
+  .string()
+  .regex(/^\d{1,12}$/, 'Must be a whole number of minor units')
+  .transform(Number)
+  .optional()
+
+/** south,west,north,east in degrees. */
+const boundsSchema = z
+  .string()
+  .regex(/^-?\d{1,3}(\.\d{1,9})?(,-?\d{1,3}(\.\d{1,9})?){3}$/, 'Must be south,west,north,east')
+  .transform((text) => text.split(',').map(Number) as [number, number, number, number])
+  .refine(
+    ([south, west, north, east]) =>
+      south <= north && [south, north].every((n) => Math.abs(n) <= 90) && [west, east].every((n) => Math.abs(n) <= 180),
+    'Must be degrees, south of north',
+  )
+
+/** Query of a search. Unknown parameters are ignored. */
+export const searchStaysQuerySchema = requested(
+  z.object({
+    ...periodShape,
+    limit,
+    cursor,
+    text: z
+      .string()
+      .trim()
+      .min(2)
+      .max(100)
+      .regex(...printable)
+      .optional()
+      .meta({ description: 'Words of the description' }),
+    guests: whole(1, 1000).optional(),
+    currency: z
+      .string()
+      .regex(/^[A-Z]{3}$/, 'Must be an ISO 4217 code')
+      .optional(),
+    price_min: price,
+    price_max: price,
+    bounds: boundsSchema.optional().meta({ description: 'south,west,north,east in degrees' }),
+  }),
+  ({ currency, price_min, price_max }) =>
+    (price_min !== undefined || price_max !== undefined) && currency === undefined
+      ? { path: 'currency', message: 'Is required with a price' }
+      : null,
+)
+export type SearchStaysQuery = z.infer<typeof searchStaysQuerySchema>
+
+export const propertyReservationsQuerySchema = z.object({ limit, cursor })
 
 export const reservationSchema = z
   .object({
@@ -116,6 +180,25 @@ export const propertyView = (
   location,
   is_retired: isRetired,
 })
+
+/** As searches show it: what the host has not said is left out. */
+export const foundPropertySchema = z
+  .object({
+    property_id: z.string(),
+    description: z.string(),
+    capacity: z.int().optional(),
+    nightly_price: z.object({ amount_minor: z.int(), currency: z.string() }).optional(),
+    location: facts.location.unwrap().optional(),
+  })
+  .meta({ id: 'FoundProperty' })
+export const foundPropertiesSchema = z
+  .object({ properties: z.array(foundPropertySchema), next_cursor: z.string().optional() })
+  .meta({ id: 'FoundProperties' })
+export type FoundProperties = z.infer<typeof foundPropertiesSchema>
+
+export const propertyReservationsSchema = z
+  .object({ property_id: z.string(), reservations: z.array(reservationSchema), next_cursor: z.string().optional() })
+  .meta({ id: 'PropertyReservations' })
 
 export const staysErrorSchema = z
   .object({
