@@ -40,6 +40,7 @@ import { createRepublishRoutes } from './republish/routes.ts'
 import { createStaffAccountRoutes } from './staff/account-routes.ts'
 import { createStaffRoutes } from './staff/routes.ts'
 import { createStaffSessions } from './staff/sessions.ts'
+import { createLoadRoutes } from './stays/load-routes.ts'
 import { createPropertyRoutes } from './stays/property-routes.ts'
 import { createReservationRoutes, type StayDeps } from './stays/routes.ts'
 import { memberAuth } from './tenants/member-auth.ts'
@@ -137,6 +138,7 @@ function createRoutes(config: CommandApiConfig, parts: Parts): Omit<CommandApiPa
       createStaffRoutes({ sessions, handle, staffAuth, ring: staffRing, consumeLimit, logger }),
       createReservationRoutes(stays),
       createPropertyRoutes(stays, requireStaff('operator', 'tenant-admin')),
+      createLoadRoutes(stays, requireStaff('operator')),
       createDuffelHook({ ...bookings, pool, secret: config.duffelWebhookSecret }),
       createDocsRoutes(),
     ],

@@ -33,6 +33,30 @@ export function reserveStay(command: ReserveStay, rule: IntervalRule, now: strin
   }
 }
 
+export interface LoadStay extends Period {
+  reservationId: string
+  propertyId: string
+  /** Nights that are taken already are taken a second time. */
+  asIs: boolean
+}
+
+/**
+ * A reservation that was made elsewhere; whoever holds it is not known. [] when it is there, cancelled or not.
+ * Rejects: conflict when there is another one with this id. Refused by its effect: unknown-property, not-available.
+ */
+export function loadStay(state: ReservationState, command: LoadStay, rule: IntervalRule, now: string): StayDecision {
+  const { reservationId, propertyId, startDate, nights, asIs } = command
+  if (state) {
+    const isSame = state.propertyId === propertyId && state.startDate === startDate && state.nights === nights
+    if (isSame) return nothing
+    throw new Rejection('conflict', 'There is a reservation with this id, of another property or period')
+  }
+  return {
+    events: [{ type: 'StayReserved', data: { reservationId, propertyId, startDate, nights, holder: null, at: now } }],
+    effects: [changeNights(rule, propertyId, { to: command, asIs })],
+  }
+}
+
 /** Rejects: not-found for whoever did not reserve it. [] when it is cancelled already. */
 export function cancelStay(state: ReservationState, holder: string, rule: IntervalRule, now: string): StayDecision {
   const held = heldBy(state, holder)
@@ -73,6 +97,18 @@ export function registerProperty(
   }
 }
 
+/** As `registerProperty`, of one that exists elsewhere: [] when it is there and described alike, retired or not. */
+export function loadProperty(
+  state: PropertyState,
+  propertyId: string,
+  facts: PropertyFacts,
+  now: string,
+): StayDecision {
+  if (!state) return registerProperty(state, propertyId, facts, now)
+  if (JSON.stringify(state.facts) === JSON.stringify(facts)) return nothing
+  throw new Rejection('conflict', 'There is a property with this id, described otherwise')
+}
+
 /** Rejects: not-found; conflict once it is retired. [] when nothing differs. */
 export function describeProperty(state: PropertyState, facts: PropertyFacts, now: string): StayDecision {
   const { propertyId, facts: known, isRetired } = existing(state)
@@ -91,14 +127,22 @@ export function retireProperty(state: PropertyState, now: string): StayDecision 
   }
 }
 
-function changeNights(rule: IntervalRule, propertyId: string, { from, to }: { from?: Period; to?: Period }): Effect {
+function changeNights(
+  rule: IntervalRule,
+  propertyId: string,
+  { from, to, asIs = false }: { from?: Period; to?: Period; asIs?: boolean },
+): Effect {
   const months = monthChanges({
     ...(from && { free: occupied(rule, from) }),
     ...(to && { ask: asked(rule, to), take: occupied(rule, to) }),
   })
   // Groups of commands take months in this order, each command its own in ascending order.
   const lock = `property/${propertyId}/${String(months[0]?.month).padStart(6, '0')}`
-  return { name: 'change_nights', args: { propertyId, asks: to !== undefined, rule, months }, lock }
+  return {
+    name: 'change_nights',
+    args: { propertyId, asks: to !== undefined, rule, months, ...(asIs && { asIs }) },
+    lock,
+  }
 }
 
 function heldBy(state: ReservationState, holder: string): Reservation {

@@ -85,7 +85,7 @@ async function changed(
 }
 
 /** Rejects: forbidden for staff of another tenant; not-found where another one is named. */
-const ofOwnTenant: RequestHandler = (req, res, next) => {
+export const ofOwnTenant: RequestHandler = (req, res, next) => {
   const { tenantScope } = staffOf(res)
   if (tenantScope !== null && tenantScope !== STAYS_TENANT) throw new Rejection('forbidden', 'This is not your tenant')
   requireOwnTenant(req)
