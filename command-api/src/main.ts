@@ -12,6 +12,7 @@ import { createLogger, type Logger } from '@portolan/infra/log.ts'
 import { createPool } from '@portolan/infra/postgres.ts'
 import { createRedis } from '@portolan/infra/redis.ts'
 import { createMetrics, type Metrics } from '@portolan/infra/telemetry.ts'
+import { STAYS_TENANT } from '@portolan/schemas/stays/views.ts'
 import { type CommandApiParts, createCommandApi } from './app.ts'
 import { createAttemptRoutes } from './bookings/attempt-routes.ts'
 import type { BookingDeps } from './bookings/booking-deps.ts'
@@ -40,6 +41,7 @@ import { createRepublishRoutes } from './republish/routes.ts'
 import { createStaffAccountRoutes } from './staff/account-routes.ts'
 import { createStaffRoutes } from './staff/routes.ts'
 import { createStaffSessions } from './staff/sessions.ts'
+import { adoptRule } from './stays/adopt-rule.ts'
 import { createLoadRoutes } from './stays/load-routes.ts'
 import { createPropertyRoutes } from './stays/property-routes.ts'
 import { createReservationRoutes, type StayDeps } from './stays/routes.ts'
@@ -61,6 +63,7 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
     { lanes: appendLanes, partitions: config.logPartitions },
   )
   cleanup.defer(() => store.stop())
+  await adoptRule({ pool, logger }, STAYS_TENANT, config.intervalRule)
   const ring = parseKeyRing('PERSONAL_DATA_KEYS', config.personalDataKeys)
   const personalKeys = createPersonalKeys({ pool, ring })
   const housekeeping = [

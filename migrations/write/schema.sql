@@ -45,41 +45,45 @@ CREATE FUNCTION effects.begin_republication(tenant text, args jsonb) RETURNS voi
 CREATE FUNCTION effects.change_nights(tenant text, args jsonb) RETURNS void
     LANGUAGE plpgsql
     AS $$
-    declare
-      property constant text := args ->> 'propertyId';
-      as_is constant boolean := coalesce((args ->> 'asIs')::boolean, false);
-      kept_rule text := (select r.rule from public.stay_rules r where r.tenant_id = tenant);
-      change record;
-    begin
-      if kept_rule is null then
-        insert into public.stay_rules (tenant_id, rule) values (tenant, args ->> 'rule') on conflict do nothing;
-        select r.rule into kept_rule from public.stay_rules r where r.tenant_id = tenant;
+  declare
+    property constant text := args ->> 'propertyId';
+    as_is constant boolean := coalesce((args ->> 'asIs')::boolean, false);
+    kept_rule text;
+    change record;
+  begin
+    -- Writing the months takes this lock in any case. Taken before the rule is read: a rebuild for another one is over or has not begun.
+    -- Without waiting, which would keep the commands behind this one in its group.
+    lock table public.stay_months in row exclusive mode nowait;
+    select r.rule into kept_rule from public.stay_rules r where r.tenant_id = tenant;
+    if kept_rule is null then
+      insert into public.stay_rules (tenant_id, rule) values (tenant, args ->> 'rule') on conflict do nothing;
+      select r.rule into kept_rule from public.stay_rules r where r.tenant_id = tenant;
+    end if;
+    if kept_rule is distinct from args ->> 'rule' then
+      raise exception 'unavailable' using errcode = 'PT001',
+        detail = format('Stays are kept by the rule ''%s'' here', kept_rule), hint = '{"retry_after":60}';
+    end if;
+    if args ->> 'asks' = 'true' and not exists (
+      select from public.stay_properties p where p.tenant_id = tenant and p.property_id = property and not p.retired
+    ) then
+      raise exception 'unknown-property' using errcode = 'PT001',
+        detail = format('There is no property with the id ''%s''', property);
+    end if;
+    for change in
+      select * from jsonb_to_recordset(args -> 'months') as m (month integer, free integer, ask integer, take integer)
+    loop
+      insert into public.stay_months as n (tenant_id, property_id, month, taken)
+      values (tenant, property, change.month, change.take)
+      on conflict on constraint stay_months_pkey do update set
+        -- & and | bind alike.
+        taken = (n.taken & ~change.free) | (n.twice & change.free) | change.take,
+        twice = (n.twice & ~change.free) | case when as_is then n.taken & ~change.free & change.take else 0 end
+      where as_is or ((n.taken & ~change.free) | (n.twice & change.free)) & change.ask = 0;
+      if not found then
+        raise exception 'not-available' using errcode = 'PT001', detail = 'The property is taken for these dates';
       end if;
-      if kept_rule is distinct from args ->> 'rule' then
-        raise exception 'unavailable' using errcode = 'PT001',
-          detail = format('Stays are kept by the rule ''%s'' here', kept_rule), hint = '{"retry_after":60}';
-      end if;
-      if args ->> 'asks' = 'true' and not exists (
-        select from public.stay_properties p where p.tenant_id = tenant and p.property_id = property and not p.retired
-      ) then
-        raise exception 'unknown-property' using errcode = 'PT001',
-          detail = format('There is no property with the id ''%s''', property);
-      end if;
-      for change in
-        select * from jsonb_to_recordset(args -> 'months') as m (month integer, free integer, ask integer, take integer)
-      loop
-        insert into public.stay_months as n (tenant_id, property_id, month, taken)
-        values (tenant, property, change.month, change.take)
-        on conflict on constraint stay_months_pkey do update set
-          -- & and | bind alike.
-          taken = (n.taken & ~change.free) | (n.twice & change.free) | change.take,
-          twice = (n.twice & ~change.free) | case when as_is then n.taken & ~change.free & change.take else 0 end
-        where as_is or ((n.taken & ~change.free) | (n.twice & change.free)) & change.ask = 0;
-        if not found then
-          raise exception 'not-available' using errcode = 'PT001', detail = 'The property is taken for these dates';
-        end if;
-      end loop;
-    end $$;
+    end loop;
+  end $$;
 
 --
 -- Name: change_staff_password(text, jsonb); Type: FUNCTION; Schema: effects; Owner: -
@@ -340,6 +344,14 @@ CREATE FUNCTION effects.use_personal_key(tenant text, args jsonb) RETURNS void
   end $$;
 
 --
+-- Name: add_bits(bigint, bigint); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.add_bits(kept bigint, bits bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$ select kept | bits | ((kept & bits) << 32) $$;
+
+--
 -- Name: append_commands(jsonb, jsonb); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -443,6 +455,40 @@ CREATE FUNCTION public.append_commands(commands jsonb, events jsonb) RETURNS jso
   end $_$;
 
 --
+-- Name: change_stay_rule(text, text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.change_stay_rule(tenant text, to_rule text) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    kept_rule text;
+    found_pairs bigint;
+    first_pairs jsonb;
+  begin
+    if to_rule not in ('nights', 'closed', 'literal') then
+      raise exception 'there is no rule %', to_rule;
+    end if;
+    lock table stay_months in share row exclusive mode;
+    select r.rule into kept_rule from stay_rules r where r.tenant_id = tenant;
+    if kept_rule is null or kept_rule = to_rule then
+      return jsonb_build_object('from', kept_rule, 'collisions', 0, 'months', 0);
+    end if;
+    with numbered as (
+      select c.*, row_number() over (order by c.property_id, c.first_day, c.second_day) as nth from stay_collisions(tenant, to_rule) c
+    )
+    select count(*), jsonb_agg(to_jsonb(n) - 'nth' order by n.nth) filter (where n.nth <= 10)
+    into found_pairs, first_pairs
+    from numbered n;
+    if found_pairs > 0 then
+      return jsonb_build_object('from', kept_rule, 'collisions', found_pairs, 'first', first_pairs, 'months', 0);
+    end if;
+    update stay_rules set rule = to_rule where tenant_id = tenant;
+    return jsonb_build_object('from', kept_rule, 'collisions', 0, 'months', rebuild_nights(tenant, to_rule));
+  end $$;
+
+--
 -- Name: commit_events(jsonb, integer[]); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -509,6 +555,24 @@ CREATE FUNCTION public.commit_events(events jsonb, accepted integer[]) RETURNS j
   end $$;
 
 --
+-- Name: days_as_months(integer, integer); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.days_as_months(from_day integer, until_day integer) RETURNS TABLE(month integer, bits bigint)
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select m, ((1::bigint << least(until_day, first_day + days) - greatest(from_day, first_day)) - 1) << greatest(from_day - first_day, 0)
+    from generate_series(
+        (select extract(year from d) * 12 + extract(month from d) - 1 from (select date '1970-01-01' + from_day) as first (d))::integer,
+        (select extract(year from d) * 12 + extract(month from d) - 1 from (select date '1970-01-01' + until_day - 1) as last (d))::integer
+      ) m
+    cross join lateral (
+      select make_date(m / 12, m % 12 + 1, 1) - date '1970-01-01',
+        extract(day from make_date(m / 12, m % 12 + 1, 1) + interval '1 month' - interval '1 day')::integer
+    ) as whole (first_day, days)
+  $$;
+
+--
 -- Name: event_ids(text, integer, bigint[]); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -573,6 +637,26 @@ CREATE FUNCTION public.forgets_to_record(rows_max integer) RETURNS SETOF public.
     AS $$
       select * from forgotten_keys where not in_log order by forgotten_at limit rows_max
     $$;
+
+--
+-- Name: live_stays(text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.live_stays(tenant text) RETURNS TABLE(reservation_id text, property_id text, start_day integer, nights integer, is_loaded boolean, decided_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+    select l.data ->> 'reservationId', l.data ->> 'propertyId', (l.data ->> 'startDate')::date - date '1970-01-01',
+      (l.data ->> 'nights')::integer, l.is_loaded, l.recorded_at
+    from (
+      select distinct on (e.stream) e.type, e.data, e.recorded_at,
+        bool_or(e.type = 'StayReserved' and e.data -> 'holder' = 'null') over (partition by e.stream) as is_loaded
+      from public.events e
+      where e.topic = 'stays.events.v1' and e.tenant_id = tenant
+        and e.type in ('StayReserved', 'StayDatesChanged', 'StayCancelled')
+      order by e.stream, e.stream_version desc
+    ) l
+    where l.type <> 'StayCancelled'
+  $$;
 
 --
 -- Name: load_streams(text, text[], bigint[], integer[], integer); Type: FUNCTION; Schema: public; Owner: -
@@ -915,6 +999,40 @@ CREATE FUNCTION public.reapply_lost_forgets() RETURNS bigint
     $$;
 
 --
+-- Name: rebuild_nights(text, text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.rebuild_nights(tenant text, by_rule text) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'public', 'pg_temp'
+    AS $$
+  declare
+    differed integer;
+  begin
+    lock table stay_months in share row exclusive mode;
+    with wanted as materialized (
+      select s.property_id, m.month, taken_and_twice(m.bits) as bits
+      from live_stays(tenant) s
+      cross join lateral days_as_months(s.start_day, s.start_day + s.nights + (by_rule = 'closed')::integer) m
+      group by s.property_id, m.month
+    ),
+    compared as materialized (
+      select property_id, month, coalesce(w.bits & 2147483647, 0)::integer as taken, coalesce(w.bits >> 32, 0)::integer as twice
+      from wanted w
+      full join (select * from stay_months n where n.tenant_id = tenant) n using (property_id, month)
+      where coalesce(w.bits, 0) <> coalesce(n.taken | (n.twice::bigint << 32), 0)
+    ),
+    mended as (
+      insert into stay_months (tenant_id, property_id, month, taken, twice)
+      select tenant, c.property_id, c.month, c.taken, c.twice from compared c
+      on conflict on constraint stay_months_pkey do update set taken = excluded.taken, twice = excluded.twice
+      returning 1
+    )
+    select count(*) into differed from mended;
+    return differed;
+  end $$;
+
+--
 -- Name: register_topics(text[], integer); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -989,6 +1107,31 @@ CREATE FUNCTION public.rotate_refresh_token(presented bytea, successor bytea) RE
   end $$;
 
 --
+-- Name: stay_collisions(text, text); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.stay_collisions(tenant text, by_rule text) RETURNS TABLE(property_id text, first_id text, first_day integer, first_nights integer, second_id text, second_day integer, second_nights integer)
+    LANGUAGE sql STABLE
+    AS $$
+    with stays as materialized (select * from public.live_stays(tenant)),
+    -- Only stays that meet in a month can collide.
+    monthly as (
+      select s.*, m.month from stays s cross join lateral public.days_as_months(s.start_day, s.start_day + s.nights + 1) m
+    )
+    select distinct a.property_id, a.reservation_id, a.start_day, a.nights, b.reservation_id, b.start_day, b.nights
+    from monthly a
+    join monthly b on b.property_id = a.property_id and b.month = a.month
+      and (a.start_day, a.reservation_id) < (b.start_day, b.reservation_id)
+    cross join lateral (select (by_rule = 'closed')::integer, (by_rule <> 'nights')::integer) as more (occupied, asked)
+    cross join lateral (
+      select b.start_day < a.start_day + a.nights + occupied and a.start_day < b.start_day + b.nights + asked,
+        a.start_day < b.start_day + b.nights + occupied and b.start_day < a.start_day + a.nights + asked
+    ) as refused (b_after_a, a_after_b)
+    where not (a.is_loaded and b.is_loaded)
+      and case when a.decided_at < b.decided_at then b_after_a when a.decided_at > b.decided_at then a_after_b else b_after_a and a_after_b end
+  $$;
+
+--
 -- Name: stream_versions(text[], text[]); Type: FUNCTION; Schema: public; Owner: -
 --
 
@@ -1049,6 +1192,16 @@ CREATE FUNCTION public.unended_bookings(after_tenant text, after_stream text, ro
     ) s
     order by s.tenant_id, s.stream
   $$;
+
+--
+-- Name: taken_and_twice(bigint); Type: AGGREGATE; Schema: public; Owner: -
+--
+
+CREATE AGGREGATE public.taken_and_twice(bigint) (
+    SFUNC = public.add_bits,
+    STYPE = bigint,
+    INITCOND = '0'
+);
 
 --
 -- Name: events_000000; Type: TABLE; Schema: public; Owner: -
@@ -2043,6 +2196,12 @@ REVOKE ALL ON FUNCTION effects.use_personal_key(tenant text, args jsonb) FROM PU
 GRANT ALL ON FUNCTION effects.use_personal_key(tenant text, args jsonb) TO portolan_command_api;
 
 --
+-- Name: FUNCTION add_bits(kept bigint, bits bigint); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.add_bits(kept bigint, bits bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION append_commands(commands jsonb, events jsonb); Type: ACL; Schema: public; Owner: -
 --
 
@@ -2050,11 +2209,24 @@ REVOKE ALL ON FUNCTION public.append_commands(commands jsonb, events jsonb) FROM
 GRANT ALL ON FUNCTION public.append_commands(commands jsonb, events jsonb) TO portolan_command_api;
 
 --
+-- Name: FUNCTION change_stay_rule(tenant text, to_rule text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.change_stay_rule(tenant text, to_rule text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.change_stay_rule(tenant text, to_rule text) TO portolan_command_api;
+
+--
 -- Name: FUNCTION commit_events(events jsonb, accepted integer[]); Type: ACL; Schema: public; Owner: -
 --
 
 REVOKE ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) TO portolan_command_api;
+
+--
+-- Name: FUNCTION days_as_months(from_day integer, until_day integer); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.days_as_months(from_day integer, until_day integer) FROM PUBLIC;
 
 --
 -- Name: FUNCTION event_ids(of_topic text, of_partition integer, positions bigint[]); Type: ACL; Schema: public; Owner: -
@@ -2082,6 +2254,12 @@ GRANT SELECT ON TABLE public.forgotten_keys TO portolan_command_api;
 
 REVOKE ALL ON FUNCTION public.forgets_to_record(rows_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.forgets_to_record(rows_max integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION live_stays(tenant text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.live_stays(tenant text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION load_streams(tenant text, names text[], after bigint[], schemas integer[], events_max integer); Type: ACL; Schema: public; Owner: -
@@ -2185,6 +2363,12 @@ REVOKE ALL ON FUNCTION public.reapply_lost_forgets() FROM PUBLIC;
 GRANT ALL ON FUNCTION public.reapply_lost_forgets() TO portolan_command_api;
 
 --
+-- Name: FUNCTION rebuild_nights(tenant text, by_rule text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.rebuild_nights(tenant text, by_rule text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION register_topics(names text[], wanted_partitions integer); Type: ACL; Schema: public; Owner: -
 --
 
@@ -2212,6 +2396,12 @@ REVOKE ALL ON FUNCTION public.rotate_refresh_token(presented bytea, successor by
 GRANT ALL ON FUNCTION public.rotate_refresh_token(presented bytea, successor bytea) TO portolan_command_api;
 
 --
+-- Name: FUNCTION stay_collisions(tenant text, by_rule text); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.stay_collisions(tenant text, by_rule text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION stream_versions(tenants text[], names text[]); Type: ACL; Schema: public; Owner: -
 --
 
@@ -2231,6 +2421,12 @@ GRANT ALL ON FUNCTION public.topic_is_verified(name text) TO portolan_command_ap
 
 REVOKE ALL ON FUNCTION public.unended_bookings(after_tenant text, after_stream text, rows_max integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.unended_bookings(after_tenant text, after_stream text, rows_max integer) TO portolan_command_api;
+
+--
+-- Name: FUNCTION taken_and_twice(bigint); Type: ACL; Schema: public; Owner: -
+--
+
+REVOKE ALL ON FUNCTION public.taken_and_twice(bigint) FROM PUBLIC;
 
 --
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: public; Owner: -

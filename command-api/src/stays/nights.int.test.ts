@@ -5,8 +5,6 @@
  * Seen failing: with the condition on `ask` left out; with a refusal that only ends the function; with nights that are never freed; without
  * the look at the property.
  */
-import { randomUUID } from 'node:crypto'
-import { Rejection } from '@portolan/schemas/errors.ts'
 import {
   asked,
   dayText,
@@ -15,17 +13,12 @@ import {
   occupied,
   type Period,
 } from '@portolan/schemas/stays/periods.ts'
-import { propertyStream, reservationStream } from '@portolan/schemas/topics.ts'
 import { expect } from 'chai'
-import { contextOf, createStoreFixture, type Fixture, type Store } from '../event-store/store-fixture.ts'
-import { cancelStay, changeStayDates, registerProperty, reserveStay, retireProperty } from './decider.ts'
-import { propertyType } from './property.ts'
-import { reservationType } from './reservation.ts'
+import { createStoreFixture, type Fixture, type Store } from '../event-store/store-fixture.ts'
+import { createRandom, nightsHeld as heldIn, registered, staysOn } from './stays-fixture.ts'
 
 /** A tenant's nights are kept by one rule. */
-const contextFor = (rule: IntervalRule) => contextOf(`stays-${rule}`)
-const facts = { description: 'A villa', capacity: null, nightlyPrice: null, location: null }
-const holder = 'somebody'
+const tenantFor = (rule: IntervalRule) => `stays-${rule}`
 
 describe('nights in the write database', () => {
   let fixture: Fixture
@@ -40,62 +33,15 @@ describe('nights in the write database', () => {
 
   const store = (nth: number) => stores[nth % stores.length] as Store
 
-  async function newProperty(rule: IntervalRule = 'nights'): Promise<string> {
-    const propertyId = `property-${++made}`
-    await store(0).handle({
-      context: contextFor(rule),
-      streams: { property: { type: propertyType, stream: propertyStream(propertyId), isNew: true } },
-      decide: ({ property }, now) => of('property', registerProperty(property, propertyId, facts, now)),
-    })
-    return propertyId
-  }
-
+  const newProperty = (rule: IntervalRule = 'nights') => registered(store(0), tenantFor(rule), `property-${++made}`)
+  const on = (where: Store, rule: IntervalRule = 'nights') => staysOn(where, tenantFor(rule), rule)
   /** The reservation's id, or the code it was refused with. */
-  async function reserve(
-    on: Store,
-    propertyId: string,
-    period: Period,
-    rule: IntervalRule = 'nights',
-  ): Promise<string> {
-    const reservationId = randomUUID()
-    return outcome(
-      on.handle({
-        context: contextFor(rule),
-        streams: { stay: { type: reservationType, stream: reservationStream(reservationId), isNew: true } },
-        decide: (_, now) => of('stay', reserveStay({ reservationId, propertyId, ...period, holder }, rule, now)),
-      }),
-      reservationId,
-    )
-  }
-
-  const cancel = (on: Store, reservationId: string, rule: IntervalRule = 'nights') =>
-    outcome(
-      on.handle({
-        context: contextFor(rule),
-        streams: { stay: { type: reservationType, stream: reservationStream(reservationId) } },
-        decide: ({ stay }, now) => of('stay', cancelStay(stay, holder, rule, now)),
-      }),
-      'done',
-    )
-
-  const change = (on: Store, reservationId: string, period: Period, rule: IntervalRule = 'nights') =>
-    outcome(
-      on.handle({
-        context: contextFor(rule),
-        streams: { stay: { type: reservationType, stream: reservationStream(reservationId) } },
-        decide: ({ stay }, now) => of('stay', changeStayDates(stay, { holder, ...period }, rule, now)),
-      }),
-      'done',
-    )
-
-  /** Nights that the database holds, counted bit by bit. */
-  async function nightsHeld(propertyId: string): Promise<number> {
-    const { rows } = await fixture.admin.query(
-      'select coalesce(sum(bit_count(taken::bit(32))), 0)::int as held from stay_months where property_id = $1',
-      [propertyId],
-    )
-    return rows[0].held
-  }
+  const reserve = (where: Store, propertyId: string, period: Period, rule?: IntervalRule) =>
+    on(where, rule).reserve(propertyId, period)
+  const cancel = (where: Store, reservationId: string, rule?: IntervalRule) => on(where, rule).cancel(reservationId)
+  const change = (where: Store, reservationId: string, period: Period, rule?: IntervalRule) =>
+    on(where, rule).change(reservationId, period)
+  const nightsHeld = (propertyId: string) => heldIn(fixture.admin, propertyId)
 
   it('sell one night once to 200 who ask at the same time, over two processes', async () => {
     const propertyId = await newProperty()
@@ -156,11 +102,7 @@ describe('nights in the write database', () => {
     const period = { startDate: '2027-08-01', nights: 2 }
     const held = await reserve(store(0), propertyId, period)
     expect(await reserve(store(0), 'nowhere', period)).to.equal('unknown-property')
-    await store(1).handle({
-      context: contextFor('nights'),
-      streams: { property: { type: propertyType, stream: propertyStream(propertyId) } },
-      decide: ({ property }, now) => of('property', retireProperty(property, now)),
-    })
+    expect(await on(store(1)).retire(propertyId)).to.equal('done')
     expect(await reserve(store(0), propertyId, { startDate: '2027-09-01', nights: 1 })).to.equal('unknown-property')
     expect(await change(store(0), held, { startDate: '2027-09-01', nights: 1 })).to.equal('unknown-property')
     expect(await cancel(store(0), held)).to.equal('done')
@@ -203,21 +145,6 @@ describe('nights in the write database', () => {
   }
 })
 
-const of = <Name extends string, Decided extends { events: unknown[]; effects: unknown[] }>(
-  name: Name,
-  { events, effects }: Decided,
-) => ({ events: { [name]: events } as Record<Name, Decided['events']>, effects: effects as Decided['effects'] })
-
-async function outcome(handled: Promise<unknown>, done: string): Promise<string> {
-  try {
-    await handled
-    return done
-  } catch (error) {
-    if (error instanceof Rejection) return error.code
-    throw error
-  }
-}
-
 function daysOf(period: Period): number[] {
   const { from, until } = occupied('nights', period)
   return Array.from({ length: until - from }, (_, nth) => from + nth)
@@ -229,15 +156,4 @@ function isFree(rule: IntervalRule, period: Period, stays: readonly Period[]): b
     const held = occupied(rule, stay)
     return held.until <= wanted.from || wanted.until <= held.from
   })
-}
-
-/** Whole numbers below `below` from a seed (mulberry32). */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
 }

@@ -227,20 +227,29 @@ describe('reserving a stay', () => {
     expect((await post({ property_id: 'villa', ...dates })).status).to.equal(200)
   })
 
+  it('does not start by a rule that its reservations violate, and names them', async () => {
+    const first = stay()
+    const second = stay({ start_date: new Date(day + 2 * 86_400_000).toISOString().slice(0, 10) })
+    const ids = [(await post(first)).body.reservation_id, (await post(second)).body.reservation_id]
+    const refusal = await start(loadConfig(commandApiConfigSchema, { ...settings, OTA_INTERVAL: 'closed' })).then(
+      async (other) => {
+        await other.stop()
+        return ''
+      },
+      (error: Error) => error.message,
+    )
+    for (const id of ids) expect(refusal).to.include(String(id))
+    expect((await post(stay())).status).to.equal(200)
+  })
+
   it('answers nobody by another rule than the one the nights are kept by', async () => {
-    const env = { ...settings, OTA_INTERVAL: 'closed' }
-    const other = await start(loadConfig(commandApiConfigSchema, env))
+    await query(`update stay_rules set rule = 'closed'`)
     try {
-      const response = await fetch(`${other.url}${path}`, {
-        method: 'POST',
-        headers: bearer,
-        body: JSON.stringify(stay()),
-      })
-      expect(response.status).to.equal(503)
-      expect(response.headers.get('Retry-After')).to.equal('60')
-      expect(staysErrorSchema.parse(await response.json()).error).to.include({ code: 'unavailable' })
+      const answer = await post(stay())
+      expect(answer).to.include({ status: 503, code: 'unavailable' })
+      expect(answer.headers.get('Retry-After')).to.equal('60')
     } finally {
-      await other.stop()
+      await query(`update stay_rules set rule = 'nights'`)
     }
   })
 
