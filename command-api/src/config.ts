@@ -36,6 +36,11 @@ export const logPartitions = z.coerce.number().int().min(1).max(1024).default(16
   description: 'partitions per topic when the log is made, and never changed; 64 in production',
 })
 
+export const intervalRule = intervalRuleSchema.default('nights').meta({
+  env: 'OTA_INTERVAL',
+  description: 'which days a stay occupies and asks for: nights, closed or literal',
+})
+
 const rateTable = z.record(z.string().length(3), z.string().regex(/^\d{1,8}(\.\d{1,8})?$/))
 
 export const commandApiConfigSchema = z
@@ -97,10 +102,7 @@ export const commandApiConfigSchema = z
       env: 'WAIT_DEFAULT_SECONDS',
       description: 'how long create and cancel wait for the outcome without a Prefer header, in s',
     }),
-    intervalRule: intervalRuleSchema.default('nights').meta({
-      env: 'OTA_INTERVAL',
-      description: 'which days a stay occupies and asks for: nights, closed or literal',
-    }),
+    intervalRule,
     approvalTtlMs: duration('APPROVAL_TTL_MS', 24 * hour, 'until a pending approval expires'),
     stepWindowMs: duration(
       'STEP_WINDOW_MS',

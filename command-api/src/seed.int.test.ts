@@ -65,6 +65,14 @@ describe('seeding', () => {
     expect(await events()).to.equal(before)
   })
 
+  it('loads the sample of stays where it is asked for, once, by the rule in force', async () => {
+    const asked = { SEED_STAYS: 'true', OTA_INTERVAL: 'closed' }
+    expect(await seedWith(asked)).to.include('stays: 18 rows of the sample')
+    expect(await seedWith(asked)).to.deep.equal([])
+    const { rows } = await pool.query('select tenant_id, rule from stay_rules')
+    expect(rows).to.deep.equal([{ tenant_id: 'stays', rule: 'closed' }])
+  })
+
   it('refuses databases that other keys sealed, whatever the keys are called, and changes nothing', async () => {
     await seedWith()
     const before = await events()

@@ -1,20 +1,22 @@
 /**
- * The demo tenant, the demo operator, and further tenants of CoffeeChain's kind that tests ask for. Run after the
+ * The demo tenant, the demo operator, the sample of stays, and further tenants of CoffeeChain's kind that tests ask for. Run after the
  * migrations, before or beside command-api; a second run appends nothing.
  */
-import { randomUUID } from 'node:crypto'
+import { randomUUID, randomUUIDv7 } from 'node:crypto'
 import { ConfigError, fieldsAreValid, loadConfig, sharedFields } from '@portolan/infra/config.ts'
 import { createLogger } from '@portolan/infra/log.ts'
 import { createPool } from '@portolan/infra/postgres.ts'
 import { createRedis } from '@portolan/infra/redis.ts'
 import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
+import { STAYS_TENANT } from '@portolan/schemas/stays/views.ts'
 import { z } from 'zod'
-import { logPartitions } from './config.ts'
-import { openEventStore } from './event-store/event-store.ts'
+import { intervalRule, logPartitions } from './config.ts'
+import { type EventStore, openEventStore } from './event-store/event-store.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
 import { OtherKeys } from './personal-data/sealing.ts'
 import { createStaffAccount, hasStaffAccount } from './staff/accounts.ts'
+import { loadSample } from './stays/sample.ts'
 import { coffeechainRequestsPerMinute, coffeechainSettings } from './tenants/coffeechain.ts'
 import { type SetTenantDeps, setTenant } from './tenants/set-tenant.ts'
 
@@ -46,6 +48,11 @@ export const seedConfigSchema = z
     writeDatabaseUrl,
     rateLimit,
     logPartitions,
+    intervalRule,
+    seedStays: z
+      .stringbool()
+      .default(false)
+      .meta({ env: 'SEED_STAYS', description: 'load the sample of stays: 7 properties, 11 reservations' }),
     personalDataKeys: z.string().meta({
       env: 'PERSONAL_DATA_KEYS',
       description: 'id:base64 keys of 32 bytes that wrap personal keys, the first is used for new ones',
@@ -118,7 +125,11 @@ export async function seed(config: SeedConfig): Promise<string[]> {
   )
   stack.defer(() => store.stop())
   const deps = { handle: store.handle, pool, ring }
-  return [...(await seedTenants(deps, config)), ...(await seedOperator(deps, config))]
+  return [
+    ...(await seedTenants(deps, config)),
+    ...(await seedOperator(deps, config)),
+    ...(config.seedStays ? await seedStays(store, config) : []),
+  ]
 }
 
 async function seedTenants(deps: SetTenantDeps, config: SeedConfig): Promise<string[]> {
@@ -162,6 +173,12 @@ async function seedOperator({ handle, pool }: SetTenantDeps, config: SeedConfig)
     if (error instanceof Rejection && error.code === 'conflict') return [] // another seed was faster
     throw error
   }
+}
+
+async function seedStays(store: EventStore, { intervalRule: rule }: SeedConfig): Promise<string[]> {
+  const context = { ...seedContext(), tenantId: STAYS_TENANT }
+  const loaded = await loadSample({ store, rule, newId: randomUUIDv7 }, context)
+  return loaded > 0 ? [`stays: ${loaded} rows of the sample`] : []
 }
 
 const seedContext = () => ({

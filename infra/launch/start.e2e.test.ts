@@ -104,6 +104,8 @@ describe('npm start', function () {
     expect(JSON.parse(cancelled).data).to.include({ booking_id: id, status: 'cancelled' })
     expect(JSON.parse(cancelled).data.refund.status).to.equal('processed')
 
+    expect(readFileSync(`${data}/logs/seed.log`, 'utf8')).to.include('stays: 18 rows of the sample')
+
     const refused = launch('reset')
     expect(await refused.ended).to.equal(1)
     expect(refused.said.output).to.match(

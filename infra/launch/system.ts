@@ -71,12 +71,14 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     })
   }
 
-  /** Demo tenant and operator; what is there already stays as it is. */
+  /** Demo tenant and operator, sample of stays; what is there already stays as it is. */
   async function seed(plans: ProcessPlan[]): Promise<void> {
     if (isGoingDown) return
     const path = `${LOGS}/seed.log`
     const log = openLog(path)
-    const seedEnv = Object.assign({}, env, ...plans.filter(({ isOurs }) => isOurs).map((plan) => plan.env))
+    const seedEnv = Object.assign({}, env, ...plans.filter(({ isOurs }) => isOurs).map((plan) => plan.env), {
+      SEED_STAYS: env.SEED_STAYS || (env.NODE_ENV === 'production' ? 'false' : 'true'),
+    })
     const code = await longStep('seeding the demo data', () =>
       runHelper([`${ROOT}/command-api/src/seed.ts`], seedEnv, log),
     ).finally(() => closeSync(log))

@@ -38,6 +38,7 @@ export const launchVariables: readonly LaunchVariable[] = [
     unset: '.data',
   },
   { env: 'TEST_MODE', unset: 'true, unless NODE_ENV is production' },
+  { env: 'SEED_STAYS', unset: 'true, unless NODE_ENV is production' },
   { env: 'DUFFEL_ACCESS_TOKEN', unset: STAND_IN },
   { env: 'DUFFEL_API_URL', unset: 'the stand-in, or Duffel where a token is set' },
   { env: 'DUFFEL_WEBHOOK_SECRET', unset: 'made for the stand-in; none towards Duffel' },
