@@ -1,5 +1,5 @@
 /**
- * POST requests over one kept connection, written as bytes: a load generator that takes as little of the processor as it can, since it shares
+ * Requests over one kept connection, written as bytes: a load generator that takes as little of the processor as it can, since it shares
  * it with what it measures. Understands only answers with a Content-Length, which ours have.
  */
 import { connect } from 'node:net'
@@ -12,6 +12,7 @@ export interface WireAnswer {
 export interface Wire {
   /** One at a time. head: further header lines, each with its line break. Rejects when the connection ends before the answer. */
   post(path: string, head: string, body: string): Promise<WireAnswer>
+  get(path: string, head: string): Promise<WireAnswer>
   close(): void
 }
 
@@ -42,16 +43,18 @@ export async function openWire(url: string): Promise<Wire> {
     waiting = undefined
     resolve?.(answer)
   })
+  const send = (request: string) =>
+    new Promise<WireAnswer>((resolve, reject) => {
+      if (socket.destroyed) return reject(new Error('the connection has ended'))
+      waiting = { resolve, reject }
+      socket.write(request)
+    })
   return {
     post: (path, head, body) =>
-      new Promise((resolve, reject) => {
-        if (socket.destroyed) return reject(new Error('the connection has ended'))
-        waiting = { resolve, reject }
-        const length = Buffer.byteLength(body)
-        socket.write(
-          `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${head}Content-Type: application/json\r\nContent-Length: ${length}${HEAD_END}${body}`,
-        )
-      }),
+      send(
+        `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${head}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}${HEAD_END}${body}`,
+      ),
+    get: (path, head) => send(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${head}\r\n`),
     close: () => socket.destroy(),
   }
 }

@@ -21,6 +21,10 @@ const BENCHES: Record<string, { entry: string; measures: string }> = {
     entry: 'infra/bench/freshness.ts',
     measures: 'command answered to visible over HTTP at 200 commands/s, hop by hop',
   },
+  B3: {
+    entry: 'infra/bench/search.ts',
+    measures: 'searches of stays over a million properties: B3 [reservations, several with commas] [seconds per load]',
+  },
   B8: {
     entry: 'infra/bench/sagas.ts',
     measures: 'booking sagas completed per second, against jobs that do nothing',
