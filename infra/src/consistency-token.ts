@@ -6,7 +6,7 @@
 
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { topics } from '@portolan/schemas/topics.ts'
-import type { Redis } from 'ioredis'
+import type { ChainableCommander, Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Logger } from './log.ts'
 
@@ -130,9 +130,38 @@ end
 redis.call('expire', KEYS[1], ARGV[1])
 return 1`
 
+/**
+ * Runs the script for everybody who asks in one turn of the event loop with one write to the socket: commands that were committed together
+ * are answered together. By its hash, so that the text travels once per connection. Rejects as the command does.
+ */
+function createRemember(redis: Redis): (key: string, args: readonly (string | number)[]) => Promise<void> {
+  redis.defineCommand('rememberWritten', { numberOfKeys: 1, lua: rememberScript })
+  type Batch = ChainableCommander & { rememberWritten(key: string, ...args: (string | number)[]): unknown }
+  let open: { batch: Batch; answers: ReturnType<Batch['exec']> } | undefined
+  const openBatch = () => {
+    const batch = redis.pipeline() as Batch
+    const { promise: answers, resolve } = Promise.withResolvers<Awaited<ReturnType<Batch['exec']>>>()
+    // Behind everything that the current event has made ready to run.
+    process.nextTick(() => {
+      open = undefined
+      resolve(batch.exec())
+    })
+    return { batch, answers }
+  }
+  return async (key, args) => {
+    open ??= openBatch()
+    const { batch, answers } = open
+    const nth = batch.length
+    batch.rememberWritten(key, ...args)
+    const [error] = (await answers)?.[nth] ?? []
+    if (error) throw error
+  }
+}
+
 /** Last written positions per principal. redis: a connection that fails fast; keyPrefix: the environment's, `portolan:`. */
 export function createWrittenPositions(deps: { redis: Redis; keyPrefix: string; logger: Logger }): WrittenPositions {
   const { redis, keyPrefix, logger } = deps
+  const runRemember = createRemember(redis)
   const keyOf = (tenantId: string, principal: string) => `${keyPrefix}written:${tenantId}:${principal}`
 
   /** Twice while Redis is there: a process that was held up for longer than a command may take gives up an answer that has come. */
@@ -152,7 +181,7 @@ export function createWrittenPositions(deps: { redis: Redis; keyPrefix: string; 
       fields.push(...(named ?? ['streams', rememberedStreamsMax + 1]))
       const limits = [rememberedSeconds, generation, rememberedStreamsMax]
       try {
-        await asked(() => redis.eval(rememberScript, 1, keyOf(tenantId, principal), ...limits, ...fields))
+        await asked(() => runRemember(keyOf(tenantId, principal), [...limits, ...fields]))
       } catch (error) {
         logger.warn('written positions not remembered', { tenantId, error })
       }
