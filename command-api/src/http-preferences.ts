@@ -17,13 +17,14 @@ export function waitSeconds(req: Request, defaultSeconds: number): number {
 }
 
 /**
- * The scope of the request's `Idempotency-Key`, undefined without one. principal: the member, user or key.
+ * The scope of the request's `Idempotency-Key`, undefined without one. principal: the member, user or key. body: what makes it the same request.
  * Rejects: validation-error for a key that is empty, longer than 255 characters or not printable ASCII.
  */
 export function idempotencyScope(
   req: Request,
   principal: string,
   reference: string | null,
+  body: unknown = req.body ?? null,
 ): IdempotencyScope | undefined {
   const key = req.get('Idempotency-Key')
   if (key === undefined) return undefined
@@ -34,5 +35,5 @@ export function idempotencyScope(
     })
   }
   const path = req.originalUrl.split('?', 1)[0] ?? req.path
-  return { principal, method: req.method, path, key, bodyHash: hashBody(req.body ?? null), reference }
+  return { principal, method: req.method, path, key, bodyHash: hashBody(body), reference }
 }

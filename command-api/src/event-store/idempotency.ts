@@ -2,7 +2,7 @@
  * Retries are harmless (P10): the record of what a key's first request came to, looked up before deciding and inserted with
  * the events. It keeps a reference or a rejection, never a body and no personal data.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type ProblemCode, problemCodes, Rejection } from '@portolan/schemas/errors.ts'
 import type pg from 'pg'
 
@@ -41,7 +41,7 @@ export function isRecorded(rejection: Rejection): boolean {
 
 /** SHA-256 over the body with its members in sorted order, so that only a change of content is another body. Rejects: validation-error for a body nested too deeply. */
 export function hashBody(body: unknown): string {
-  return createHash('sha256').update(canonical(body)).digest('base64url')
+  return hash('sha256', canonical(body), 'base64url')
 }
 
 /** Deeper than any body of ours; beyond it the recursion would end in a fault instead of an answer. */

@@ -50,13 +50,15 @@ export function createStreamWaits({ pool, redis, subscriber, keyPrefix, logger, 
   let isStopped = false
 
   const onMessage = (from: string, message: string) => {
-    if (from === channel) wakeAll(JSON.parse(message) as CommittedStream[])
+    // Mostly nobody waits here, and every process hears of every commit.
+    if (from === channel && waiters.size > 0) wakeAll(JSON.parse(message) as CommittedStream[])
   }
   subscriber.on('message', onMessage)
   // ioredis subscribes again after a reconnect; until then the poll does.
   subscriber.subscribe(channel).catch((error) => logger.warn('streams not subscribed', { error }))
 
   function wakeAll(moved: readonly CommittedStream[]): void {
+    if (waiters.size === 0) return
     for (const { tenantId, stream, version } of moved) {
       for (const waiter of waiters.get(`${tenantId}/${stream}`) ?? []) {
         if (version > waiter.seenVersion) waiter.wake()

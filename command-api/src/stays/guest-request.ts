@@ -1,5 +1,5 @@
 /** What stands in front of a guest's route: the body as far as it can be read, the token (401 before anything else), the tenant. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { BODY_LIMIT_BYTES, contextOf, jsonBody } from '@portolan/infra/http/server.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { readAccessToken } from '@portolan/schemas/stays/token.ts'
@@ -53,7 +53,7 @@ export function guestRequest(res: Response): GuestRequest {
 }
 
 function guestOf(req: Request, res: Response, token: string, body: unknown): GuestRequest {
-  const holder = createHash('sha256').update(token).digest('base64url')
+  const holder = hash('sha256', token, 'base64url')
   const isForm = req.is('application/x-www-form-urlencoded') !== false
   const inBody = typeof body === 'object' && body !== null && !Array.isArray(body) ? { ...body } : {}
   const context = { tenantId: STAYS_TENANT, actor: { kind: 'member' as const, id: holder }, causationId: null }

@@ -19,7 +19,7 @@ import {
 import { reservationStream } from '@portolan/schemas/topics.ts'
 import { type Request, type Response, Router } from 'express'
 import type { EventStore } from '../event-store/event-store.ts'
-import { hashBody, type IdempotencyScope } from '../event-store/idempotency.ts'
+import type { IdempotencyScope } from '../event-store/idempotency.ts'
 import type { Positions } from '../event-store/read.ts'
 import { idempotencyScope } from '../http-preferences.ts'
 import type { NoteWritten } from '../note-written.ts'
@@ -127,9 +127,8 @@ async function loadedOf({ store }: StayDeps, id: string) {
 }
 
 function scopeOf(req: Request, guest: GuestRequest, body: object, reference: string): IdempotencyScope | undefined {
-  const scope = idempotencyScope(req, guest.principal, reference)
-  // Of what was understood: the same request may come as a form, and its token may stand anywhere.
-  return scope && { ...scope, bodyHash: hashBody(body) }
+  // The body is what was understood: the same request may come as a form, and its token may stand anywhere.
+  return idempotencyScope(req, guest.principal, reference, body)
 }
 
 /** Tried again while others hold the key or the rows. Rejects: unavailable when they do so for too long, or the database is away. */
