@@ -8,6 +8,7 @@ import type { Command } from './command.ts'
 import { connect } from './connect.ts'
 import { forgetCommands } from './forget-commands.ts'
 import { logCommands } from './log-commands.ts'
+import { nightsCommands } from './nights-commands.ts'
 import { outcomeCommands } from './outcome-commands.ts'
 import { parkedCommands } from './parked-commands.ts'
 import { rebuildCommands } from './rebuild-commands.ts'
@@ -23,6 +24,7 @@ const commands: readonly Command[] = [
   ...rebuildCommands,
   ...forgetCommands,
   ...staffCommands,
+  ...nightsCommands,
 ]
 
 const options = {

@@ -8,6 +8,7 @@ import { contextOf, type Store } from '../event-store/store-fixture.ts'
 import {
   cancelStay,
   changeStayDates,
+  loadStay,
   registerProperty,
   reserveStay,
   retireProperty,
@@ -45,15 +46,7 @@ export function staysOn(on: Store, tenantId: string, rule: IntervalRule) {
 
   /** As an import does: nobody's, and taken whatever is taken. */
   const load = (propertyId: string, period: Period): Outcome =>
-    decideNew((reservationId, now) => {
-      const { events, effects } = reserveStay({ reservationId, propertyId, ...period, holder }, rule, now)
-      return {
-        events: events.map((event) =>
-          event.type === 'StayReserved' ? { ...event, data: { ...event.data, holder: null } } : event,
-        ),
-        effects: effects.map((effect) => ({ ...effect, args: { ...effect.args, asIs: true } })),
-      }
-    })
+    decideNew((reservationId, now) => loadStay(null, { reservationId, propertyId, ...period, asIs: true }, rule, now))
 
   const cancel = (reservationId: string): Outcome =>
     outcomeOf(
