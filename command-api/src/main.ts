@@ -42,6 +42,7 @@ import { createStaffAccountRoutes } from './staff/account-routes.ts'
 import { createStaffRoutes } from './staff/routes.ts'
 import { createStaffSessions } from './staff/sessions.ts'
 import { adoptRule } from './stays/adopt-rule.ts'
+import { createCountCommand } from './stays/count-commands.ts'
 import { createLoadRoutes } from './stays/load-routes.ts'
 import { createPropertyRoutes } from './stays/property-routes.ts'
 import { createReservationRoutes, type StayDeps } from './stays/routes.ts'
@@ -118,7 +119,13 @@ function createRoutes(config: CommandApiConfig, parts: Parts): Omit<CommandApiPa
     rates: { date: config.exchangeRatesDate, toUsd: config.exchangeRates },
     searchDeadlineMs: config.searchDeadlineMs,
   }
-  const stays: StayDeps = { store, noteWritten: bookings.noteWritten, rule: config.intervalRule, newId: randomUUIDv7 }
+  const stays: StayDeps = {
+    store,
+    noteWritten: bookings.noteWritten,
+    rule: config.intervalRule,
+    newId: randomUUIDv7,
+    countCommand: createCountCommand(metrics),
+  }
   const staffAuth = requireStaff('operator', 'tenant-admin', 'viewer')
   const announce = () => announceForget(redis, keyPrefix)
   return {

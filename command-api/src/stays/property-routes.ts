@@ -14,6 +14,7 @@ import {
 import { propertyStream } from '@portolan/schemas/topics.ts'
 import { type Request, type RequestHandler, type Response, Router } from 'express'
 import { idempotencyScope } from '../http-preferences.ts'
+import { counted } from './count-commands.ts'
 import { describeProperty, registerProperty, retireProperty, type StayDecision } from './decider.ts'
 import { requireOwnTenant } from './guest-request.ts'
 import { type PropertyState, propertyType } from './property.ts'
@@ -24,30 +25,44 @@ export function createPropertyRoutes(deps: StayDeps, staffAuth: RequestHandler):
   const routes = Router()
   const staff: RequestHandler[] = [staffAuth, ofOwnTenant]
 
-  routes.post('/api/v1/properties', ...staff, jsonBody(), async (req, res) => {
-    const { property_id: propertyId = deps.newId(), ...facts } = parseInput(registerPropertyRequestSchema, req.body)
-    const { id } = await changed(deps, req, res, propertyId, (state, now) =>
-      registerProperty(state, propertyId, propertyFactsOf(facts), now),
-    )
-    res
-      .status(201)
-      .set('Location', `/api/v1/properties/${id}`)
-      .json(propertyView(id, propertyFactsOf(facts), false))
-  })
+  routes.post(
+    '/api/v1/properties',
+    ...staff,
+    jsonBody(),
+    counted(deps, 'register', async (req, res) => {
+      const { property_id: propertyId = deps.newId(), ...facts } = parseInput(registerPropertyRequestSchema, req.body)
+      const { id } = await changed(deps, req, res, propertyId, (state, now) =>
+        registerProperty(state, propertyId, propertyFactsOf(facts), now),
+      )
+      res
+        .status(201)
+        .set('Location', `/api/v1/properties/${id}`)
+        .json(propertyView(id, propertyFactsOf(facts), false))
+    }),
+  )
 
-  routes.post('/api/v1/properties/:propertyId/describe', ...staff, jsonBody(), async (req, res) => {
-    const facts = propertyFactsOf(parseInput(describePropertyRequestSchema, req.body))
-    const { id, state } = await changed(deps, req, res, String(req.params.propertyId), (state, now) =>
-      describeProperty(state, facts, now),
-    )
-    res.json(propertyView(id, facts, state?.isRetired ?? false))
-  })
+  routes.post(
+    '/api/v1/properties/:propertyId/describe',
+    ...staff,
+    jsonBody(),
+    counted(deps, 'describe', async (req, res) => {
+      const facts = propertyFactsOf(parseInput(describePropertyRequestSchema, req.body))
+      const { id, state } = await changed(deps, req, res, String(req.params.propertyId), (state, now) =>
+        describeProperty(state, facts, now),
+      )
+      res.json(propertyView(id, facts, state?.isRetired ?? false))
+    }),
+  )
 
-  routes.post('/api/v1/properties/:propertyId/retire', ...staff, async (req, res) => {
-    const { id, state } = await changed(deps, req, res, String(req.params.propertyId), retireProperty)
-    if (!state) throw new Error('a property that was just retired cannot be loaded')
-    res.json(propertyView(id, state.facts, true))
-  })
+  routes.post(
+    '/api/v1/properties/:propertyId/retire',
+    ...staff,
+    counted(deps, 'retire', async (req, res) => {
+      const { id, state } = await changed(deps, req, res, String(req.params.propertyId), retireProperty)
+      if (!state) throw new Error('a property that was just retired cannot be loaded')
+      res.json(propertyView(id, state.facts, true))
+    }),
+  )
 
   return routes
 }

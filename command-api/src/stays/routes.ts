@@ -23,6 +23,7 @@ import type { IdempotencyScope } from '../event-store/idempotency.ts'
 import type { Positions } from '../event-store/read.ts'
 import { idempotencyScope } from '../http-preferences.ts'
 import type { NoteWritten } from '../note-written.ts'
+import { type CountCommand, counted } from './count-commands.ts'
 import { cancelStay, changeStayDates, reserveStay, type StayDecision } from './decider.ts'
 import { type GuestRequest, guestGuard, guestRequest } from './guest-request.ts'
 import { type Reservation, type ReservationState, reservationType } from './reservation.ts'
@@ -33,6 +34,7 @@ export interface StayDeps {
   rule: IntervalRule
   /** A UUIDv7. */
   newId: () => string
+  countCommand: CountCommand
 }
 
 /** How long a request waits for another one with its key, or for rows that others hold. */
@@ -46,47 +48,59 @@ const RETRY_AFTER_S = 1
 export function createReservationRoutes(deps: StayDeps): Router {
   const routes = Router()
 
-  routes.post('/api/v1/reservations', ...guestGuard, async (req, res) => {
-    const guest = guestRequest(res)
-    const { property_id: propertyId, ...requested } = parseInput(reserveRequestSchema, guest.parameters)
-    if (!propertyIdSchema.safeParse(propertyId).success) throw unknownProperty(propertyId)
-    const period = periodOf(requested)
-    const reservationId = deps.newId()
-    const scope = scopeOf(req, guest, { propertyId, ...period }, reservationId)
-    const stream = reservationStream(reservationId)
-    const made = await whenFree(() =>
-      deps.store.singleFlight(STAYS_TENANT, scope, async () => {
-        const handled = await deps.store.handle({
-          context: guest.context,
-          streams: { stay: { type: reservationType, stream, isNew: true } },
-          decide: (_, now) =>
-            forStream(reserveStay({ reservationId, propertyId, ...period, holder: guest.holder }, deps.rule, now)),
-          idempotency: scope,
-        })
-        return handled.replayed
-          ? loadedOf(deps, handled.reference ?? reservationId)
-          : { id: reservationId, positions: handled.positions }
-      }),
-    )
-    await noteWritten(deps, res, guest, made)
-    reach('before-answer')
-    answer(deps, res, reservationView({ reservationId: made.id, propertyId, ...period }, 'reserved'))
-  })
+  routes.post(
+    '/api/v1/reservations',
+    ...guestGuard,
+    counted(deps, 'reserve', async (req, res) => {
+      const guest = guestRequest(res)
+      const { property_id: propertyId, ...requested } = parseInput(reserveRequestSchema, guest.parameters)
+      if (!propertyIdSchema.safeParse(propertyId).success) throw unknownProperty(propertyId)
+      const period = periodOf(requested)
+      const reservationId = deps.newId()
+      const scope = scopeOf(req, guest, { propertyId, ...period }, reservationId)
+      const stream = reservationStream(reservationId)
+      const made = await whenFree(() =>
+        deps.store.singleFlight(STAYS_TENANT, scope, async () => {
+          const handled = await deps.store.handle({
+            context: guest.context,
+            streams: { stay: { type: reservationType, stream, isNew: true } },
+            decide: (_, now) =>
+              forStream(reserveStay({ reservationId, propertyId, ...period, holder: guest.holder }, deps.rule, now)),
+            idempotency: scope,
+          })
+          return handled.replayed
+            ? loadedOf(deps, handled.reference ?? reservationId)
+            : { id: reservationId, positions: handled.positions }
+        }),
+      )
+      await noteWritten(deps, res, guest, made)
+      reach('before-answer')
+      answer(deps, res, reservationView({ reservationId: made.id, propertyId, ...period }, 'reserved'))
+    }),
+  )
 
-  routes.post('/api/v1/reservations/:reservationId/cancel', ...guestGuard, async (req, res) => {
-    const guest = guestRequest(res)
-    const state = await changed(deps, req, res, {}, (stay, now) => cancelStay(stay, guest.holder, deps.rule, now))
-    answer(deps, res, reservationView(state, state.status))
-  })
+  routes.post(
+    '/api/v1/reservations/:reservationId/cancel',
+    ...guestGuard,
+    counted(deps, 'cancel', async (req, res) => {
+      const guest = guestRequest(res)
+      const state = await changed(deps, req, res, {}, (stay, now) => cancelStay(stay, guest.holder, deps.rule, now))
+      answer(deps, res, reservationView(state, state.status))
+    }),
+  )
 
-  routes.post('/api/v1/reservations/:reservationId/dates', ...guestGuard, async (req, res) => {
-    const { holder, parameters } = guestRequest(res)
-    const period = periodOf(parseInput(changeDatesRequestSchema, parameters))
-    const state = await changed(deps, req, res, period, (stay, now) =>
-      changeStayDates(stay, { holder, ...period }, deps.rule, now),
-    )
-    answer(deps, res, reservationView({ ...state, ...period }, state.status))
-  })
+  routes.post(
+    '/api/v1/reservations/:reservationId/dates',
+    ...guestGuard,
+    counted(deps, 'dates', async (req, res) => {
+      const { holder, parameters } = guestRequest(res)
+      const period = periodOf(parseInput(changeDatesRequestSchema, parameters))
+      const state = await changed(deps, req, res, period, (stay, now) =>
+        changeStayDates(stay, { holder, ...period }, deps.rule, now),
+      )
+      answer(deps, res, reservationView({ ...state, ...period }, state.status))
+    }),
+  )
 
   return routes
 }
