@@ -10,6 +10,10 @@ export interface Arguments {
   data: boolean
   /** Whether the operator has read what the command is about to do, and wants it. */
   yes: boolean
+  /** Whether overlapping stays are imported as they are. */
+  asIs?: boolean | undefined
+  /** Where refused rows are written to. */
+  refusedFile?: string | undefined
 }
 
 export interface Outcome {

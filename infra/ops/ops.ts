@@ -7,6 +7,7 @@ import { say } from '../launch/say.ts'
 import type { Command } from './command.ts'
 import { connect } from './connect.ts'
 import { forgetCommands } from './forget-commands.ts'
+import { importCommands } from './import-commands.ts'
 import { logCommands } from './log-commands.ts'
 import { nightsCommands } from './nights-commands.ts'
 import { outcomeCommands } from './outcome-commands.ts'
@@ -25,6 +26,7 @@ const commands: readonly Command[] = [
   ...forgetCommands,
   ...staffCommands,
   ...nightsCommands,
+  ...importCommands,
 ]
 
 const options = {
@@ -33,6 +35,8 @@ const options = {
   data: { type: 'boolean', default: false },
   yes: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
+  'as-is': { type: 'boolean', default: false },
+  refused: { type: 'string' },
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
@@ -53,7 +57,8 @@ export async function ops(args: readonly string[], env: NodeJS.ProcessEnv): Prom
   const limit = Number(values.limit)
   if (!Number.isInteger(limit) || limit < 1 || limit > 100_000)
     return misunderstood('--limit takes a number from 1 to 100000.')
-  return run(command, { ...values, values: given, tenant: values.tenant, limit }, values.json, env)
+  const { tenant, 'as-is': asIs, refused: refusedFile } = values
+  return run(command, { ...values, values: given, tenant, limit, asIs, refusedFile }, values.json, env)
 }
 
 async function run(command: Command, args: Parameters<Command['run']>[1], isJson: boolean, env: NodeJS.ProcessEnv) {
@@ -95,6 +100,8 @@ function help(): string {
     '  --limit <n>     at most so many rows (100)',
     '  --data          with `events`: what they hold',
     '  --yes           do what the command has said that it will do',
+    '  --as-is         with `stays import`: take nights that are taken already a second time',
+    '  --refused <f>   with `stays import`: all refused rows into this file, as JSON lines',
     '  --json          rows as JSON',
   ].join('\n')
 }
