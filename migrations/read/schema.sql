@@ -321,12 +321,10 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
       end if;
     end if;
 
-    for home in
-      select b.block, b.live from index_blocks b
-      where b.tenant_id = tenant and b.live <> none and b.first_id >= coalesce(
-        (select max(f.first_id) from index_blocks f where f.tenant_id = tenant and f.first_id <= after collate "C"), '')
-      order by b.first_id
-    loop
+    -- One block at a time: the planner would sort them all for the one that is needed.
+    select b.first_id, b.block, b.live into home from index_blocks b
+    where b.tenant_id = tenant and b.first_id <= coalesce(after, '') collate "C" order by b.first_id desc limit 1;
+    while found loop
       free := home.live;
       chunk := first_day;
       while chunk < end_day and free <> none loop
@@ -334,25 +332,28 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
         where n.tenant_id = tenant and n.block = home.block and n.day >= chunk and n.day < least(end_day, chunk + 14);
         chunk := chunk + 14;
       end loop;
-      continue when free = none;
-      if conditions = '' then
-        -- Not the statement below, which is planned anew each time: that takes longer than the rest.
-        return query
-          select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
-          from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
-          where x.tenant_id = tenant and x.block = home.block and x.property_id > coalesce(after, '') collate "C" and get_bit(free, x.slot) = 1
-          order by x.property_id limit missing;
-      else
-        return query execute format(
-          'select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
-           from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
-           where x.tenant_id = $1 and x.block = $2 and x.property_id > coalesce($3, '''') collate "C" and get_bit($4, x.slot) = 1%s
-           order by x.property_id limit $5', conditions)
-        using tenant, home.block, after, free, missing;
+      if free <> none then
+        if conditions = '' then
+          -- Not the statement below, which is planned anew each time: that takes longer than the rest.
+          return query
+            select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
+            from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+            where x.tenant_id = tenant and x.block = home.block and x.property_id > coalesce(after, '') collate "C" and get_bit(free, x.slot) = 1
+            order by x.property_id limit missing;
+        else
+          return query execute format(
+            'select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
+             from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+             where x.tenant_id = $1 and x.block = $2 and x.property_id > coalesce($3, '''') collate "C" and get_bit($4, x.slot) = 1%s
+             order by x.property_id limit $5', conditions)
+          using tenant, home.block, after, free, missing;
+        end if;
+        get diagnostics found_here = row_count;
+        missing := missing - found_here;
+        exit when missing <= 0;
       end if;
-      get diagnostics found_here = row_count;
-      missing := missing - found_here;
-      exit when missing <= 0;
+      select b.first_id, b.block, b.live into home from index_blocks b
+      where b.tenant_id = tenant and b.first_id > home.first_id order by b.first_id limit 1;
     end loop;
   end $_$;
 
