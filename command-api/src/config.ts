@@ -103,6 +103,12 @@ export const commandApiConfigSchema = z
       description: 'how long create and cancel wait for the outcome without a Prefer header, in s',
     }),
     intervalRule,
+    // 20,000 a second: more than a process can answer, so that only who floods it or sets a lower one meets it.
+    guestRateLimit: z.coerce.number().int().positive().default(1_200_000).meta({
+      env: 'GUEST_RATE_LIMIT',
+      description:
+        "requests per minute of a client address to the guests' routes of stays, counted by each process for itself",
+    }),
     approvalTtlMs: duration('APPROVAL_TTL_MS', 24 * hour, 'until a pending approval expires'),
     stepWindowMs: duration(
       'STEP_WINDOW_MS',

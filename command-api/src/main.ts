@@ -4,7 +4,7 @@ import { loadConfig } from '@portolan/infra/config.ts'
 import { createWrittenPositions } from '@portolan/infra/consistency-token.ts'
 import { announceForget } from '@portolan/infra/forget-signal.ts'
 import { createServiceClient } from '@portolan/infra/http/client.ts'
-import { createRateLimiter } from '@portolan/infra/http/rate-limit.ts'
+import { createOwnRateLimiter, createRateLimiter } from '@portolan/infra/http/rate-limit.ts'
 import { listen } from '@portolan/infra/http/server.ts'
 import { createStaffAuth } from '@portolan/infra/http/staff-auth.ts'
 import { type RunningProcess, runProcess } from '@portolan/infra/lifecycle.ts'
@@ -43,6 +43,7 @@ import { createStaffRoutes } from './staff/routes.ts'
 import { createStaffSessions } from './staff/sessions.ts'
 import { adoptRule } from './stays/adopt-rule.ts'
 import { createCountCommand } from './stays/count-commands.ts'
+import { createGuestLimit } from './stays/guest-limit.ts'
 import { createLoadRoutes } from './stays/load-routes.ts'
 import { createPropertyRoutes } from './stays/property-routes.ts'
 import { createReservationRoutes, type StayDeps } from './stays/routes.ts'
@@ -146,6 +147,7 @@ function createRoutes(config: CommandApiConfig, parts: Parts): Omit<CommandApiPa
     ],
     openRoutes: [
       createStaffRoutes({ sessions, handle, staffAuth, ring: staffRing, consumeLimit, logger }),
+      createGuestLimit(createOwnRateLimiter(config.guestRateLimit, { metrics })),
       createReservationRoutes(stays),
       createPropertyRoutes(stays, requireStaff('operator', 'tenant-admin')),
       createLoadRoutes(stays, requireStaff('operator')),

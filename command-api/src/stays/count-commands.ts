@@ -3,7 +3,7 @@ import type { Metrics } from '@portolan/infra/telemetry.ts'
 import { type ProblemCode, Rejection } from '@portolan/schemas/errors.ts'
 import type { Request, Response } from 'express'
 
-type StayCommand = 'reserve' | 'cancel' | 'dates' | 'register' | 'describe' | 'retire'
+type StayCommand = 'reserve' | 'cancel' | 'dates' | 'register' | 'describe' | 'retire' | 'load'
 type Handler = (req: Request, res: Response) => Promise<void>
 
 /** Notes one command. */

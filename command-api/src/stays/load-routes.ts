@@ -2,8 +2,8 @@
 import { parseInput } from '@portolan/infra/http/problem.ts'
 import { contextOf, jsonBody } from '@portolan/infra/http/server.ts'
 import { staffOf } from '@portolan/infra/http/staff-auth.ts'
-import { Rejection } from '@portolan/schemas/errors.ts'
-import { loadRequestSchema } from '@portolan/schemas/stays/loading.ts'
+import { type ProblemCode, Rejection } from '@portolan/schemas/errors.ts'
+import { type LoadAnswer, loadRequestSchema } from '@portolan/schemas/stays/loading.ts'
 import { STAYS_TENANT } from '@portolan/schemas/stays/views.ts'
 import { type RequestHandler, Router } from 'express'
 import type { CommandContext } from '../event-store/handle-command.ts'
@@ -33,9 +33,16 @@ export function createLoadRoutes(deps: StayDeps, staffAuth: RequestHandler): Rou
       if (scope) await takeKey(deps, context, scope)
       return loadRows(deps, context, request, (row) => scope && { ...scope, path: `${scope.path}/${row}` })
     })
+    count(deps, answer)
     res.json(answer)
   })
   return routes
+}
+
+/** Each row is a command. */
+function count({ countCommand }: StayDeps, { loaded, present, refused }: LoadAnswer): void {
+  for (let row = 0; row < loaded + present; row++) countCommand('load', 'ok')
+  for (const { code } of refused) countCommand('load', code as ProblemCode)
 }
 
 /** Each row has a record of its own; this one says what the others belong to. Rejects: idempotency-mismatch. */

@@ -155,6 +155,8 @@ describe('loading stays', () => {
     ])
     expect(refused.refused[3]?.reason).to.equal('nights: Must be at least 1')
     expect(answer.reservationIds.filter(Boolean)).to.have.length(2)
+    const metrics = await (await fetch(`${running.url}/metrics`)).text()
+    expect(metrics).to.match(/stays_commands_total\{command="load",code="not-available".*\} 1\n/)
   })
 
   it('lets the first of those that overlap stand, whoever else is loaded', async () => {

@@ -12,6 +12,9 @@ const WINDOW_SECONDS = 60
 /** Different limits seen by one process; beyond it someone makes limits up. */
 const LIMITS_MAX = 1000
 
+/** In-memory counting does not fail; were it to, letting the request through is the safe direction. */
+const letThrough = { isAllowed: true, left: new RateLimiterRes(0, 0, 0, false) }
+
 export interface Consumption {
   allowed: boolean
   limit: number
@@ -34,10 +37,7 @@ export function createRateLimiter(deps: {
 }): ConsumeLimit {
   const now = deps.now ?? Date.now
   const limiters = new Map<number, { shared: RateLimiterRedis; own: RateLimiterMemory }>()
-  const requests = deps.metrics.counter('rate_limit_requests_total', 'Limited requests by outcome and counter', [
-    'outcome',
-    'counter',
-  ])
+  const note = noteIn(deps.metrics)
 
   function limitersFor(points: number) {
     const known = limiters.get(points)
@@ -60,16 +60,45 @@ export function createRateLimiter(deps: {
       counter = 'own'
       result = await settle(own.consume(key))
     }
-    // In-memory counting does not fail; were it to, letting the request through is the safe direction.
-    const { isAllowed, left } = result ?? { isAllowed: true, left: new RateLimiterRes(0, 0, 0, false) }
-    requests.inc({ outcome: isAllowed ? 'allowed' : 'refused', counter })
-    return {
-      allowed: isAllowed,
-      limit: limitPerMinute,
-      remaining: Math.max(0, left.remainingPoints),
-      resetAtSeconds: Math.ceil((now() + left.msBeforeNext) / 1000),
-      retryAfterSeconds: isAllowed ? null : Math.max(1, Math.ceil(left.msBeforeNext / 1000)),
-    }
+    const { isAllowed, left } = result ?? letThrough
+    note(isAllowed, counter)
+    return consumption(isAllowed, left, limitPerMinute, now())
+  }
+}
+
+/**
+ * Creates a limiter of this process alone, for limits that only a flood reaches: asking Redis before every request would cost more than the flood
+ * it keeps out.
+ */
+export function createOwnRateLimiter(
+  limitPerMinute: number,
+  { metrics }: { metrics: Metrics },
+): (key: string) => Promise<Consumption> {
+  const limiter = new RateLimiterMemory({ points: limitPerMinute, duration: WINDOW_SECONDS })
+  const note = noteIn(metrics)
+  return async (key) => {
+    const result = await settle(limiter.consume(key))
+    const { isAllowed, left } = result ?? letThrough
+    note(isAllowed, 'own')
+    return consumption(isAllowed, left, limitPerMinute, Date.now())
+  }
+}
+
+function noteIn(metrics: Metrics): (isAllowed: boolean, counter: string) => void {
+  const requests = metrics.counter('rate_limit_requests_total', 'Limited requests by outcome and counter', [
+    'outcome',
+    'counter',
+  ])
+  return (isAllowed, counter) => requests.inc({ outcome: isAllowed ? 'allowed' : 'refused', counter })
+}
+
+function consumption(isAllowed: boolean, left: RateLimiterRes, limit: number, now: number): Consumption {
+  return {
+    allowed: isAllowed,
+    limit,
+    remaining: Math.max(0, left.remainingPoints),
+    resetAtSeconds: Math.ceil((now + left.msBeforeNext) / 1000),
+    retryAfterSeconds: isAllowed ? null : Math.max(1, Math.ceil(left.msBeforeNext / 1000)),
   }
 }
 
