@@ -13,7 +13,7 @@ export const killPoints = {
   'before-append': 'command-api',
   /** Commands are committed, nobody has been answered. */
   'after-append': 'command-api',
-  /** The outcome of a booking or cancellation is known and noted, the client has not heard it. */
+  /** The outcome of a booking, reservation or cancellation is known and noted, the client has not heard it. */
   'before-answer': 'command-api',
   /** Log and copy were compared, claims may be granted; nothing has been sent. */
   'after-take-over': 'relay',
