@@ -229,11 +229,12 @@ describe('the edge', () => {
   })
 
   it('says that it is ready when both processes are', async () => {
-    expect(await (await fetch(`${edge.url}/health/ready`)).json()).to.deep.equal({
-      status: 'ready',
-      process: 'edge',
-      parts: { 'command-api': true, 'query-api': true },
-    })
+    for (const path of ['/health/ready', '/healthcheck', '/healthz'])
+      expect(await (await fetch(`${edge.url}${path}`)).json()).to.deep.equal({
+        status: 'ready',
+        process: 'edge',
+        parts: { 'command-api': true, 'query-api': true },
+      })
   })
 })
 

@@ -14,6 +14,8 @@ import { findRoute, type Owner } from './routes.ts'
 const CORRELATION_ID = /^[A-Za-z0-9._:-]{1,100}$/
 const STOP_WITHIN_MS = 10_000
 const PROBE_WITHIN_MS = 2000
+/** Ours, and those of the contract of stays. */
+const READY_PATHS: readonly string[] = ['/health/ready', '/healthcheck', '/healthz']
 
 /** Where each process listens, e.g. `http://127.0.0.1:3001`. */
 export type Upstreams = Readonly<Record<Owner, string>>
@@ -93,7 +95,7 @@ function answer(req: IncomingMessage, res: ServerResponse, { state, ...parts }: 
   if (state.isStopping) res.setHeader('Connection', 'close')
   const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
   if (path === '/health/live') sendJson(res, 200, { status: 'live', process: 'edge' })
-  else if (path === '/health/ready') answerReady(res, parts.upstreams, state.isStopping)
+  else if (READY_PATHS.includes(path)) answerReady(res, parts.upstreams, state.isStopping)
   else if (path === '/') res.writeHead(302, { Location: '/docs' }).end()
   else passOn(req, res, path, parts)
 }

@@ -4,6 +4,7 @@
  * and a walk whose booking names another amount than the search.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server } from 'node:net'
@@ -105,6 +106,14 @@ describe('npm start', function () {
     expect(JSON.parse(cancelled).data.refund.status).to.equal('processed')
 
     expect(readFileSync(`${data}/logs/seed.log`, 'utf8')).to.include('stays: 18 rows of the sample')
+    // Another program may have the contract's port; then that was said, and the edge's own address serves as well.
+    const isTaken = said.output.includes('! Port 5000, the documented address of the API of stays, is taken')
+    const reserved = await fetch(`http://127.0.0.1:${isTaken ? env.EDGE_PORT : 5000}/api/v1/reservations`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'X-Access-Token': randomUUID() },
+      body: JSON.stringify({ property_id: 'g3hbWxJ5TdXidt', start_date: '2021-01-02', nights: 2 }),
+    })
+    expect(reserved.status).to.equal(200)
 
     const refused = launch('reset')
     expect(await refused.ended).to.equal(1)

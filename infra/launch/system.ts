@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { type Edge, startEdge } from '../edge/edge.ts'
 import { releaseBackingServices } from './backing-services.ts'
+import { listenOnContractPorts } from './contract-ports.ts'
 import { openLog } from './daemon.ts'
 import { demoBlock } from './demo-block.ts'
 import { LOGS, ROOT } from './paths.ts'
@@ -18,8 +19,6 @@ import { type Supervised, supervise } from './supervise.ts'
 import { isPortFree, waitUntil } from './wait.ts'
 import { watchSources } from './watch-sources.ts'
 
-/** The address that the loyalty contract documents. */
-const LOYALTY_PORT = 8000
 const WATCH_PARENT = new URL('watch-parent.ts', import.meta.url).href
 const LEFTOVERS_END_WITHIN_MS = 6000
 const HELPER_ENDS_WITHIN_MS = 3000
@@ -126,15 +125,7 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     const upstreams = { 'command-api': commandApiUrl, 'query-api': queryApiUrl }
     edge = await startEdge({ port: portOf('EDGE_PORT', env), host: env.EDGE_HOST || '127.0.0.1', upstreams })
     await edge.serveMetricsOn(portOf('EDGE_METRICS_PORT', env))
-    try {
-      await edge.alsoListenOn(LOYALTY_PORT)
-      return [`http://127.0.0.1:${LOYALTY_PORT}`]
-    } catch {
-      say(
-        `! Port ${LOYALTY_PORT}, the loyalty API's documented address, is taken by another program: it is served on ${edge.url} only.`,
-      )
-      return []
-    }
+    return listenOnContractPorts(edge)
   }
 
   const addresses = () => ({

@@ -43,6 +43,7 @@ describe('npm run ops -- stays import', () => {
       PERSONAL_DATA_KEYS: key(),
       STAFF_JWT_KEYS: key(),
       COMMAND_API_PORT: '0',
+      SEED_STAYS: 'true',
     }
     await promisify(execFile)(process.execPath, ['command-api/src/seed.ts'], { env: { ...process.env, ...settings } })
     commandApi = await startProcess({ name: 'command-api', entry: 'command-api/src/main.ts', env: settings })
@@ -97,7 +98,8 @@ describe('npm run ops -- stays import', () => {
     expect(first.code, first.said).to.equal(1)
     const known = { attic: 'attic 2021-01-02 2, attic 2021-01-04 7', barn: 'barn 2021-03-01 2' }
     const events = await loaded()
-    expect(events.map(({ property, start, nights }) => `${property} ${start} ${nights}`).join(', ')).to.equal(
+    const ofThese = events.filter(({ property }) => ['attic', 'barn'].includes(property))
+    expect(ofThese.map(({ property, start, nights }) => `${property} ${start} ${nights}`).join(', ')).to.equal(
       `${known.attic}, ${known.barn}`,
     )
     const refusals = first.rows.map(
@@ -143,6 +145,23 @@ describe('npm run ops -- stays import', () => {
     }
     const ids = (await loaded()).filter(({ property }) => property === 'loft').map(({ id }) => id)
     expect(new Set(ids).size).to.equal(3)
+  })
+
+  it('finds the sample there that was seeded, with the ids it would give', async () => {
+    await source.query(`
+      insert into property values
+        ('xE6vqTqA6LTwpE', 'Spacious 1-bedroom villa overlooking a lake!'), ('SnbrmRLFxOhCAT', 'Studio apartment close to downtown.'),
+        ('djddZlw8apLVfi', 'Ski in, ski out, 2-bedroom condo'), ('ApkY2fkDHhlsVY', 'Short walk to shopping and dining'),
+        ('g3hbWxJ5TdXidt', '3 bedroom house, cook''s kitchen'), ('H75e1FjJFudcbC', '1-bedroom house with country feel'),
+        ('1BlCOXqGH2MZb2', 'Two bedroom condo, walk to restaurants');
+      insert into reservation values
+        ('xE6vqTqA6LTwpE', '2021-01-02', 2), ('xE6vqTqA6LTwpE', '2021-01-04', 7), ('xE6vqTqA6LTwpE', '2021-01-22', 3),
+        ('SnbrmRLFxOhCAT', '2021-01-15', 2), ('SnbrmRLFxOhCAT', '2021-01-17', 2), ('SnbrmRLFxOhCAT', '2021-01-25', 4),
+        ('djddZlw8apLVfi', '2021-01-10', 2), ('djddZlw8apLVfi', '2021-01-14', 5), ('djddZlw8apLVfi', '2021-01-23', 1),
+        ('ApkY2fkDHhlsVY', '2021-01-03', 2), ('ApkY2fkDHhlsVY', '2021-01-07', 3)`)
+    const { code, said } = await importing()
+    expect(said).to.include('0 rows loaded, 18 there already, 0 refused')
+    expect(code).to.equal(0)
   })
 
   it('can be killed and run again: nothing is loaded twice, nothing is left out', async () => {
