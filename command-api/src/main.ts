@@ -44,6 +44,7 @@ import { createStaffSessions } from './staff/sessions.ts'
 import { adoptRule } from './stays/adopt-rule.ts'
 import { createCountCommand } from './stays/count-commands.ts'
 import { createGuestLimit } from './stays/guest-limit.ts'
+import { guestOfUnreadable } from './stays/guest-request.ts'
 import { createLoadRoutes } from './stays/load-routes.ts'
 import { createPropertyRoutes } from './stays/property-routes.ts'
 import { createReservationRoutes, type StayDeps } from './stays/routes.ts'
@@ -76,7 +77,13 @@ export async function start(config: CommandApiConfig): Promise<RunningProcess> {
   cleanup.defer(async () => void (await Promise.all(housekeeping.map((work) => work.stop()))))
 
   const app = createCommandApi({
-    http: { process: 'command-api', logger, metrics, ready: () => isReady(connections) },
+    http: {
+      process: 'command-api',
+      logger,
+      metrics,
+      ready: () => isReady(connections),
+      onUnreadableAddress: guestOfUnreadable,
+    },
     serviceToken: config.serviceToken,
     ...createRoutes(config, { ...connections, store, ring, personalKeys, logger, metrics }),
   })

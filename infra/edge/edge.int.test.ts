@@ -132,6 +132,35 @@ describe('the edge', () => {
     expect(text).to.equal('undefined 2 true')
   })
 
+  it('passes on every header that says who is calling, for the process to judge', async () => {
+    commandApi = (req, res) => {
+      const { authorization, 'x-access-token': token } = req.headersDistinct
+      res.end(JSON.stringify([authorization, token]))
+    }
+    const lines = [
+      'Authorization',
+      'Bearer a',
+      'Authorization',
+      'Bearer b',
+      'X-Access-Token',
+      'c',
+      'X-Access-Token',
+      'c',
+    ]
+    const text = await new Promise((resolve, reject) => {
+      const headers = ['Host', new URL(edge.url).host, 'Connection', 'close', ...lines]
+      request(`${edge.url}/api/v1/bookings`, { method: 'POST', headers }, (answer) => {
+        answer.setEncoding('utf8').once('data', resolve)
+      })
+        .on('error', reject)
+        .end()
+    })
+    expect(JSON.parse(String(text))).to.deep.equal([
+      ['Bearer a', 'Bearer b'],
+      ['c', 'c'],
+    ])
+  })
+
   it('keeps a well-formed correlation id and gives one to everybody else', async () => {
     queryApi = (req, res) => res.end(req.headers['x-correlation-id'])
     const url = `${edge.url}/api/v1/bookings`

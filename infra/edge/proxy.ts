@@ -13,6 +13,8 @@ const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-authorization', 'proxy-co
 /** Connection may name further headers of one hop, but not those by which a message is delimited and addressed. */
 const NEVER_DROPPED = ['content-length', 'host', 'transfer-encoding']
 
+const CREDENTIALS = ['authorization', 'x-access-token']
+
 export type EdgeProxy = {
   /** Passes the request on to the process at `target`, e.g. `http://127.0.0.1:3001`. Never rejects. */
   forward: (req: IncomingMessage, res: ServerResponse, target: string) => void
@@ -38,6 +40,11 @@ export function createProxy({ answerWithinMs = ANSWER_WITHIN_MS } = {}): EdgePro
     const startedAt = performance.now()
     for (const name of req.headers.connection?.toLowerCase().split(',') ?? [])
       if (!NEVER_DROPPED.includes(name.trim())) delete req.headers[name.trim()]
+    // Node keeps one of several, or joins them: whether they agree is for the process to judge.
+    for (const name of CREDENTIALS) {
+      const sent = req.headersDistinct[name] ?? []
+      if (sent.length > 1 && req.headers[name] !== undefined) (req.headers as Record<string, string[]>)[name] = sent
+    }
     delete req.headers.expect // our own server has said 100 Continue already
     delete req.headers.forwarded
     req.headers['x-forwarded-for'] = req.socket.remoteAddress ?? ''

@@ -6,7 +6,7 @@ import { serializeStaysProblem } from '@portolan/schemas/stays/views.ts'
 import { type Express, type RequestHandler, Router } from 'express'
 
 export interface QueryApiParts {
-  http: Omit<AppDeps, 'bodyLimit'>
+  http: Omit<AppDeps, 'bodyLimit' | 'onUnreadableAddress'>
   /** Authenticates and limits members of a programme. */
   memberAuth: RequestHandler
   /** Authenticates staff of any role that may read. */
@@ -19,9 +19,13 @@ export interface QueryApiParts {
   openRoutes: readonly Router[]
 }
 
+const ofGuests = /^\/api\/v1\/(properties|reservations)/
+
 /** Puts the application together. Nothing here reads a body. */
 export function createQueryApi(parts: QueryApiParts): Express {
-  const app = createApp({ ...parts.http, bodyLimit: null })
+  const onUnreadableAddress: RequestHandler = (req, res, next) =>
+    ofGuests.test(req.path) ? parts.guestAuth(req, res, next) : next()
+  const app = createApp({ ...parts.http, bodyLimit: null, onUnreadableAddress })
   for (const routes of parts.openRoutes) app.use(routes)
   app.use(guarded(parts.staffRoutes, parts.staffAuth))
   app.use(guarded(parts.guestRoutes, parts.guestAuth))

@@ -4,7 +4,7 @@ import { BODY_LIMIT_BYTES, contextOf, jsonBody } from '@portolan/infra/http/serv
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { readAccessToken } from '@portolan/schemas/stays/token.ts'
 import { STAYS_TENANT, textsOf } from '@portolan/schemas/stays/views.ts'
-import express, { type Request, type RequestHandler, type Response } from 'express'
+import express, { type NextFunction, type Request, type RequestHandler, type Response, Router } from 'express'
 import type { CommandContext } from '../event-store/handle-command.ts'
 
 export interface GuestRequest {
@@ -25,8 +25,8 @@ export const guestGuard: RequestHandler[] = [
     const { bodyError } = res.locals
     const body: unknown = bodyError ? undefined : req.body
     const token = readAccessToken({
-      authorization: req.get('Authorization'),
-      accessTokenHeader: req.get('X-Access-Token'),
+      authorization: req.headersDistinct.authorization,
+      accessTokenHeader: req.headersDistinct['x-access-token'],
       query: req.query,
       body,
     })
@@ -39,10 +39,13 @@ export const guestGuard: RequestHandler[] = [
   },
 ]
 
+/** The guard alone, for addresses that no route can read: whoever has no token hears 401 there too. */
+export const guestOfUnreadable: Router = Router().use(ofGuests, ...guestGuard)
+
 /** Rejects: not-found where another tenant is named. */
 export function requireOwnTenant(req: Request): void {
-  const tenant = req.get('X-Tenant-ID')
-  if (tenant !== undefined && tenant !== STAYS_TENANT) throw new Rejection('not-found', 'There is no such tenant')
+  const tenants = req.headersDistinct['x-tenant-id'] ?? []
+  if (tenants.some((tenant) => tenant !== STAYS_TENANT)) throw new Rejection('not-found', 'There is no such tenant')
 }
 
 /** The guest behind this request. Throws when the route is not mounted behind the guard. */
@@ -63,6 +66,11 @@ function guestOf(req: Request, res: Response, token: string, body: unknown): Gue
     context: { ...context, ...contextOf(res) },
     parameters: { ...textsOf({ ...req.query }), ...(isForm ? textsOf(inBody) : inBody) },
   }
+}
+
+function ofGuests(req: Request, _res: Response, next: NextFunction): void {
+  // Leaves the router for whatever is not the guests'.
+  next(req.path.startsWith('/api/v1/reservations') ? undefined : 'router')
 }
 
 /** A body that cannot be read is a matter for later: the token comes first. */

@@ -22,6 +22,8 @@ export interface AppDeps {
   ready: () => Promise<Record<string, boolean>>
   /** Largest JSON body in bytes (default 100 kB). Null: bodies are not parsed here, the app mounts `jsonBody` after its authentication. */
   bodyLimit?: number | null
+  /** Sees requests whose address cannot be read before they are refused: for contracts whose 401 comes before any 400. */
+  onUnreadableAddress?: RequestHandler
 }
 
 /** What a request carries through everything it sets in motion. */
@@ -60,7 +62,7 @@ export function createApp(deps: AppDeps): Express {
   app.get('/metrics', async (_req, res) => {
     res.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics())
   })
-  app.use(refuseZeroCharacters)
+  app.use(refuseUnreadableAddresses(deps.onUnreadableAddress ?? ((_req, _res, next) => next())))
   if (deps.bodyLimit !== null) app.use(jsonBody(deps.bodyLimit))
   return app
 }
@@ -117,10 +119,27 @@ const giveContext: RequestHandler = (req, res, next) => {
   next()
 }
 
-/** Postgres' text knows no zero character, so no id and no filter holds one; here it is a bad request instead of a fault there. */
-const refuseZeroCharacters: RequestHandler = (req, _res, next) => {
-  if (/%00/.test(req.originalUrl)) throw new Rejection('validation-error', 'The address is not valid', { errors: [] })
-  next()
+/**
+ * Postgres' text knows no zero character, so no id and no filter holds one; here it is a bad request instead of a fault there. A path that is not
+ * well encoded would be refused by the router, before any route's authentication.
+ */
+function refuseUnreadableAddresses(look: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    if (isReadable(req.originalUrl)) return next()
+    return look(req, res, (error?: unknown) =>
+      next(error ?? new Rejection('validation-error', 'The address is not valid', { errors: [] })),
+    )
+  }
+}
+
+function isReadable(url: string): boolean {
+  if (!url.includes('%')) return true
+  try {
+    decodeURIComponent(url.split('?', 1)[0] ?? '')
+    return !url.includes('%00')
+  } catch {
+    return false
+  }
 }
 
 function logRequests(logger: Logger): RequestHandler {

@@ -9,8 +9,8 @@ import type { Reader } from '../consistent-read.ts'
 /** Rejects: unauthorized; not-found where another tenant than that of stays is named. */
 export const guestAuth: RequestHandler = (req, res, next) => {
   const token = readAccessToken({
-    authorization: req.get('Authorization'),
-    accessTokenHeader: req.get('X-Access-Token'),
+    authorization: req.headersDistinct.authorization,
+    accessTokenHeader: req.headersDistinct['x-access-token'],
     query: req.query,
   })
   res.locals.tenantId = STAYS_TENANT

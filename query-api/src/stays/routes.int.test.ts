@@ -123,6 +123,14 @@ describe('stays in query-api', () => {
     }
     expect((await get(`/api/v1/reservations/${randomUUID()}`, {})).status).to.equal(401)
     expect((await get('/api/v1/properties/xE6v/reservations', {})).status).to.equal(401)
+    for (const path of [
+      '/api/v1/properties/available?start_date=%00',
+      '/api/v1/properties/%ZZ/reservations',
+      '/api/v1/reservations/%ZZ',
+    ]) {
+      expect((await get(path, {})).status, path).to.equal(401)
+      expect((await get(path, { Authorization: `Bearer ${token}` })).status, path).to.equal(400)
+    }
   })
 
   it('answers 400 and says which parameter it did not take', async () => {

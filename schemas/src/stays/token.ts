@@ -4,19 +4,24 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** Where a token may stand; what could not be read is left out. */
 export interface TokenPlaces {
-  /** The header `Authorization`. */
-  authorization?: string | undefined
-  /** The header `X-Access-Token`. */
-  accessTokenHeader?: string | undefined
+  /** The header `Authorization`, each time that it was sent. */
+  authorization?: readonly string[] | undefined
+  /** The header `X-Access-Token`, likewise. */
+  accessTokenHeader?: readonly string[] | undefined
   query?: unknown
   body?: unknown
 }
 
 /** The token in lower case; null when none was sent, one is malformed, or two disagree. */
-export function readAccessToken({ authorization, accessTokenHeader, query, body }: TokenPlaces): string | null {
+export function readAccessToken({
+  authorization = [],
+  accessTokenHeader = [],
+  query,
+  body,
+}: TokenPlaces): string | null {
   const sent = [
-    ...(authorization === undefined ? [] : [/^bearer (.*)$/i.exec(authorization)?.[1]]),
-    ...(accessTokenHeader === undefined ? [] : [accessTokenHeader]),
+    ...authorization.map((value) => /^bearer (.*)$/i.exec(value)?.[1]),
+    ...accessTokenHeader,
     ...tokensIn(query),
     ...tokensIn(body),
   ]
