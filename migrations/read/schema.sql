@@ -275,7 +275,7 @@ CREATE FUNCTION public.retire_projection_version(wanted text, wanted_version int
 
 CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, after text, page integer, words text, guests integer, currency text, price_from bigint, price_to bigint, south double precision, west double precision, north double precision, east double precision) RETURNS TABLE(property_id text, description text, capacity integer, price_minor bigint, price_currency text, latitude double precision, longitude double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'read_models', 'public', 'pg_temp'
+    SET search_path TO 'public', 'pg_temp'
     AS $_$
   #variable_conflict use_column
   declare
@@ -304,16 +304,16 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
     if conditions <> '' then
       execute format(
         'select array_agg(property_id) from (
-           select property_id from stay_properties where tenant_id = %L and not is_retired%s limit %s) as c', tenant, conditions, few + 1)
+           select property_id from read_models.stay_properties where tenant_id = %L and not is_retired%s limit %s) as c', tenant, conditions, few + 1)
       into candidates;
       if coalesce(cardinality(candidates), 0) <= few then
         return query
           select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
           from (select c collate "C" as id from unnest(candidates) as c where after is null or c collate "C" > after order by 1) as c
-          join index_places x on x.tenant_id = tenant and x.property_id = c.id
-          join stay_properties p on p.tenant_id = tenant and p.property_id = c.id
+          join read_models.index_places x on x.tenant_id = tenant and x.property_id = c.id
+          join read_models.stay_properties p on p.tenant_id = tenant and p.property_id = c.id
           where not exists (
-            select from index_nights n
+            select from read_models.index_nights n
             where n.tenant_id = tenant and n.block = x.block and n.day >= first_day and n.day < end_day and get_bit(n.taken, x.slot) = 1)
           order by c.id
           limit page;
@@ -322,13 +322,13 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
     end if;
 
     -- One block at a time: the planner would sort them all for the one that is needed.
-    select b.first_id, b.block, b.live into home from index_blocks b
+    select b.first_id, b.block, b.live into home from read_models.index_blocks b
     where b.tenant_id = tenant and b.first_id <= coalesce(after, '') collate "C" order by b.first_id desc limit 1;
     while found loop
       free := home.live;
       chunk := first_day;
       while chunk < end_day and free <> none loop
-        select free & ~coalesce(bit_or(n.taken), none) into free from index_nights n
+        select free & ~coalesce(bit_or(n.taken), none) into free from read_models.index_nights n
         where n.tenant_id = tenant and n.block = home.block and n.day >= chunk and n.day < least(end_day, chunk + 14);
         chunk := chunk + 14;
       end loop;
@@ -337,13 +337,13 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
           -- Not the statement below, which is planned anew each time: that takes longer than the rest.
           return query
             select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
-            from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+            from read_models.index_places x join read_models.stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
             where x.tenant_id = tenant and x.block = home.block and x.property_id > coalesce(after, '') collate "C" and get_bit(free, x.slot) = 1
             order by x.property_id limit missing;
         else
           return query execute format(
             'select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
-             from index_places x join stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+             from read_models.index_places x join read_models.stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
              where x.tenant_id = $1 and x.block = $2 and x.property_id > coalesce($3, '''') collate "C" and get_bit($4, x.slot) = 1%s
              order by x.property_id limit $5', conditions)
           using tenant, home.block, after, free, missing;
@@ -352,7 +352,7 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
         missing := missing - found_here;
         exit when missing <= 0;
       end if;
-      select b.first_id, b.block, b.live into home from index_blocks b
+      select b.first_id, b.block, b.live into home from read_models.index_blocks b
       where b.tenant_id = tenant and b.first_id > home.first_id order by b.first_id limit 1;
     end loop;
   end $_$;

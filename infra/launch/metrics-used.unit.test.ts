@@ -5,7 +5,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import { parse } from 'yaml'
-import { ROOT } from '../launch/paths.ts'
+import { ROOT } from './paths.ts'
 
 interface Rules {
   groups: {
