@@ -86,6 +86,7 @@ export function replay(result: pg.QueryResult | undefined, scope: IdempotencySco
  * Parallel requests of one key in one process share the first one's work, so that what precedes a command (lookups, a
  * partner's answer) is not repeated. A request with another body waits for the first and then runs for itself: it finds the
  * record, or, when the first left none, is the first.
+ * joinMaxMs: how long somebody else's work is waited for; for ever by default. Rejects: idempotency-busy when that was not enough.
  */
 export function createSingleFlight() {
   const inFlight = new Map<string, { bodyHash: string; work: Promise<unknown> }>()
@@ -93,15 +94,20 @@ export function createSingleFlight() {
     tenantId: string,
     scope: IdempotencyScope | undefined,
     work: () => Promise<T>,
+    { joinMaxMs }: { joinMaxMs?: number } = {},
   ): Promise<T> {
     if (!scope) return work()
+    const endsAt = joinMaxMs === undefined ? undefined : performance.now() + joinMaxMs
     const id = JSON.stringify([tenantId, scope.principal, scope.method, scope.path, scope.key])
     for (;;) {
       const first = inFlight.get(id)
       if (!first) break
       // One scope names one route and body, so the shared work answers with the same type.
-      if (first.bodyHash === scope.bodyHash) return first.work as Promise<T>
-      await first.work.catch(() => undefined)
+      if (first.bodyHash === scope.bodyHash) return before(endsAt, first.work as Promise<T>)
+      await before(
+        endsAt,
+        first.work.catch(() => undefined),
+      )
     }
     const mine = { bodyHash: scope.bodyHash, work: work() }
     inFlight.set(id, mine)
@@ -111,4 +117,16 @@ export function createSingleFlight() {
       inFlight.delete(id)
     }
   }
+}
+
+/** endsAt: by performance.now(). Rejects: idempotency-busy when the work is not done by then; it goes on. */
+async function before<T>(endsAt: number | undefined, work: Promise<T>): Promise<T> {
+  if (endsAt === undefined) return work
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () =>
+      reject(new Rejection('idempotency-busy', 'The first request with this Idempotency-Key is still being worked on')),
+    endsAt - performance.now(),
+  )
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -94,4 +94,17 @@ describe('requests of one key in flight', () => {
     await Promise.all([one, two])
     expect(order).to.deep.equal(['first', 'second'])
   })
+
+  it('are waited for as long as asked, and go on after that', async () => {
+    const singleFlight = createSingleFlight()
+    const first = Promise.withResolvers<string>()
+    const working = singleFlight('t', scopeOf({ a: 1 }), () => first.promise)
+    for (const body of [{ a: 1 }, { a: 2 }]) {
+      const joining = singleFlight('t', scopeOf(body), async () => 'another', { joinMaxMs: 5 })
+      expect(await joining.catch((error: Rejection) => error.code)).to.equal('idempotency-busy')
+    }
+    const patient = singleFlight('t', scopeOf({ a: 1 }), async () => 'another', { joinMaxMs: 60_000 })
+    first.resolve('first')
+    expect(await Promise.all([working, patient])).to.deep.equal(['first', 'first'])
+  })
 })

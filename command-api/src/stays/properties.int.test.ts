@@ -91,7 +91,8 @@ describe('properties', () => {
 
   it('are described anew, and retired: then they keep their reservations and take no other', async () => {
     const { property_id: id } = (await post('/api/v1/properties', { description: 'A barn', capacity: 2 })).body
-    const described = await post(`/api/v1/properties/${id}/describe`, { description: 'A loft' })
+    const again = { Authorization: `Bearer ${staff}`, 'Idempotency-Key': randomUUID() }
+    const described = await post(`/api/v1/properties/${id}/describe`, { description: 'A loft' }, again)
     expect(described.body).to.include({ description: 'A loft', capacity: null, is_retired: false })
     expect((await reserve(id)).status).to.equal(200)
     for (let time = 0; time < 2; time++)
@@ -101,6 +102,8 @@ describe('properties', () => {
       })
     expect(codeOf(await reserve(id))).to.equal('unknown_property')
     expect((await post(`/api/v1/properties/${id}/describe`, { description: 'A ruin' })).status).to.equal(409)
+    const retried = await post(`/api/v1/properties/${id}/describe`, { description: 'A loft' }, again)
+    expect(retried.body).to.deep.equal(described.body)
   })
 
   it('are nobody’s but the staff’s, and what is said of them is checked', async () => {

@@ -47,10 +47,11 @@ export function createPropertyRoutes(deps: StayDeps, staffAuth: RequestHandler):
     jsonBody(),
     counted(deps, 'describe', async (req, res) => {
       const facts = propertyFactsOf(parseInput(describePropertyRequestSchema, req.body))
-      const { id, state } = await changed(deps, req, res, String(req.params.propertyId), (state, now) =>
+      const { id } = await changed(deps, req, res, String(req.params.propertyId), (state, now) =>
         describeProperty(state, facts, now),
       )
-      res.json(propertyView(id, facts, state?.isRetired ?? false))
+      // A retired one is not described any more; a retry is answered as the first time.
+      res.json(propertyView(id, facts, false))
     }),
   )
 

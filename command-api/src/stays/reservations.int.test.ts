@@ -235,6 +235,32 @@ describe('reserving a stay', () => {
     expect((await post(body, retry)).body.reservation_id).to.equal(id)
   })
 
+  it('gives a retry of a change its own answer, whatever became of the reservation since', async () => {
+    const { reservation_id: id } = (await post(stay())).body
+    const dates = { start_date: nextDay(), nights: 4 }
+    const retry = { 'Idempotency-Key': randomUUID() }
+    const first = await post(dates, retry, `${path}/${id}/dates`)
+    expect(first.body).to.include({ ...dates, status: 'reserved' })
+    await post({ start_date: nextDay(), nights: 1 }, {}, `${path}/${id}/dates`)
+    expect((await post(dates, retry, `${path}/${id}/dates`)).body).to.deep.equal(first.body)
+    await post({}, {}, `${path}/${id}/cancel`)
+    expect((await post(dates, retry, `${path}/${id}/dates`)).body).to.deep.equal(first.body)
+  })
+
+  it('names the rule with every answer, refusals too', async () => {
+    const body = stay()
+    const answers = [
+      await post(body),
+      await post(body),
+      await post(stay({ nights: 0 })),
+      await post(stay({ property_id: 'nowhere' })),
+      await send(path),
+      await post({}, {}, `${path}/${randomUUID()}/cancel`),
+    ]
+    expect(answers.map(({ status }) => status)).to.deep.equal([200, 400, 400, 400, 401, 404])
+    for (const { headers } of answers) expect(headers.get('X-Interval-Rule')).to.equal('nights')
+  })
+
   it('lets who reserved cancel and change, and nobody else', async () => {
     const body = stay()
     const { reservation_id: id } = (await post(body)).body

@@ -11,13 +11,12 @@ import type { IntervalRule } from '@portolan/schemas/stays/periods.ts'
 import {
   changeDatesRequestSchema,
   periodOf,
-  type ReservationView,
   reservationView,
   reserveRequestSchema,
   STAYS_TENANT,
 } from '@portolan/schemas/stays/views.ts'
 import { reservationStream } from '@portolan/schemas/topics.ts'
-import { type Request, type Response, Router } from 'express'
+import { type Request, type RequestHandler, type Response, Router } from 'express'
 import type { EventStore } from '../event-store/event-store.ts'
 import type { IdempotencyScope } from '../event-store/idempotency.ts'
 import type { Positions } from '../event-store/read.ts'
@@ -47,10 +46,18 @@ const RETRY_AFTER_S = 1
  */
 export function createReservationRoutes(deps: StayDeps): Router {
   const routes = Router()
+  // Whatever the answer: a refusal, too, follows from the rule.
+  const guests: RequestHandler[] = [
+    (_req, res, next) => {
+      res.set('X-Interval-Rule', deps.rule)
+      next()
+    },
+    ...guestGuard,
+  ]
 
   routes.post(
     '/api/v1/reservations',
-    ...guestGuard,
+    ...guests,
     counted(deps, 'reserve', async (req, res) => {
       const guest = guestRequest(res)
       const { property_id: propertyId, ...requested } = parseInput(reserveRequestSchema, guest.parameters)
@@ -60,45 +67,51 @@ export function createReservationRoutes(deps: StayDeps): Router {
       const scope = scopeOf(req, guest, { propertyId, ...period }, reservationId)
       const stream = reservationStream(reservationId)
       const made = await whenFree(() =>
-        deps.store.singleFlight(STAYS_TENANT, scope, async () => {
-          const handled = await deps.store.handle({
-            context: guest.context,
-            streams: { stay: { type: reservationType, stream, isNew: true } },
-            decide: (_, now) =>
-              forStream(reserveStay({ reservationId, propertyId, ...period, holder: guest.holder }, deps.rule, now)),
-            idempotency: scope,
-          })
-          return handled.replayed
-            ? loadedOf(deps, handled.reference ?? reservationId)
-            : { id: reservationId, positions: handled.positions }
-        }),
+        deps.store.singleFlight(
+          STAYS_TENANT,
+          scope,
+          async () => {
+            const handled = await deps.store.handle({
+              context: guest.context,
+              streams: { stay: { type: reservationType, stream, isNew: true } },
+              decide: (_, now) =>
+                forStream(reserveStay({ reservationId, propertyId, ...period, holder: guest.holder }, deps.rule, now)),
+              idempotency: scope,
+            })
+            return handled.replayed
+              ? loadedOf(deps, handled.reference ?? reservationId)
+              : { id: reservationId, positions: handled.positions }
+          },
+          { joinMaxMs: BUSY_FOR_MS },
+        ),
       )
       await noteWritten(deps, res, guest, made)
       reach('before-answer')
-      answer(deps, res, reservationView({ reservationId: made.id, propertyId, ...period }, 'reserved'))
+      res.json(reservationView({ reservationId: made.id, propertyId, ...period }, 'reserved'))
     }),
   )
 
   routes.post(
     '/api/v1/reservations/:reservationId/cancel',
-    ...guestGuard,
+    ...guests,
     counted(deps, 'cancel', async (req, res) => {
       const guest = guestRequest(res)
       const state = await changed(deps, req, res, {}, (stay, now) => cancelStay(stay, guest.holder, deps.rule, now))
-      answer(deps, res, reservationView(state, state.status))
+      res.json(reservationView(state, 'cancelled'))
     }),
   )
 
   routes.post(
     '/api/v1/reservations/:reservationId/dates',
-    ...guestGuard,
+    ...guests,
     counted(deps, 'dates', async (req, res) => {
       const { holder, parameters } = guestRequest(res)
       const period = periodOf(parseInput(changeDatesRequestSchema, parameters))
       const state = await changed(deps, req, res, period, (stay, now) =>
         changeStayDates(stay, { holder, ...period }, deps.rule, now),
       )
-      answer(deps, res, reservationView({ ...state, ...period }, state.status))
+      // As the first answer was, when this is a retry: the reservation may have been changed again or cancelled since.
+      res.json(reservationView({ ...state, ...period }, 'reserved'))
     }),
   )
 
@@ -168,10 +181,6 @@ const noteWritten = (
   { principal }: GuestRequest,
   { id, positions }: { id: string; positions: Positions },
 ) => deps.noteWritten(res, { tenantId: STAYS_TENANT, principal }, positions, [reservationStream(id)])
-
-function answer({ rule }: StayDeps, res: Response, view: ReservationView): void {
-  res.set('X-Interval-Rule', rule).json(view)
-}
 
 const forStream = ({ events, effects }: StayDecision) => ({ events: { stay: events }, effects })
 const unknownProperty = (id: string) =>
