@@ -45,6 +45,7 @@ Portolan is ready (${(facts.startedInMs / 1000).toFixed(1)} s)
 Demo credentials
   Tenant     X-Tenant-ID: coffeechain     X-CC-API-Key: ${apiKey}
   Members    ${members.join('\n             ')}
+  Stays      Authorization: Bearer <any UUID>   (7 properties, 11 reservations of January 2021)
   Operator   ${operator.email} / ${operator.password}   (signs in at ${url}/api/v1/staff/auth/login)
 
 Try it: paste these into bash, in this order
