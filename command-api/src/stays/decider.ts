@@ -123,7 +123,8 @@ export function retireProperty(state: PropertyState, now: string): StayDecision 
   if (isRetired) return nothing
   return {
     events: [{ type: 'PropertyRetired', data: { propertyId, at: now } }],
-    effects: [{ name: 'retire_property', args: { propertyId } }],
+    // Sorts before every month of the property: in a group its row is taken before any of them.
+    effects: [{ name: 'retire_property', args: { propertyId }, lock: `property/${propertyId}/` }],
   }
 }
 

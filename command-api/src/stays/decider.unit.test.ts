@@ -109,7 +109,11 @@ describe('stays', () => {
     const described = describeProperty(state, { ...facts, capacity: 5 }, now)
     expect(propertyAfter(...registered.events, ...described.events)?.facts.capacity).to.equal(5)
     const retired = retireProperty(state, now)
-    expect(retired.effects).to.deep.equal([{ name: 'retire_property', args: { propertyId: 'villa' } }])
+    expect(retired.effects).to.deep.equal([
+      { name: 'retire_property', args: { propertyId: 'villa' }, lock: 'property/villa/' },
+    ])
+    const [reserving] = reserveStay(command, 'nights', now).effects
+    expect('property/villa/' < String(reserving?.lock)).to.equal(true)
     const gone = propertyAfter(...registered.events, ...retired.events)
     expect(retireProperty(gone, now).events).to.deep.equal([])
     expect(codeOf(() => describeProperty(gone, facts, now))).to.equal('conflict')

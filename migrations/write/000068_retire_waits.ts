@@ -1,0 +1,58 @@
+/**
+ * Reserving and retiring one property exclude each other until they are committed: a reservation that had looked at the property a moment before
+ * was committed behind its retirement. Those who reserve share the property's row. Older code goes on: it takes the lock with the function.
+ */
+import type { Knex } from 'knex'
+
+export async function up(knex: Knex): Promise<void> {
+  await knex.raw(`
+    create or replace function effects.change_nights(tenant text, args jsonb) returns void
+    language plpgsql
+    as $$
+    declare
+      property constant text := args ->> 'propertyId';
+      as_is constant boolean := coalesce((args ->> 'asIs')::boolean, false);
+      kept_rule text;
+      change record;
+    begin
+      -- Writing the months takes this lock in any case. Taken before the rule is read: a rebuild for another one is over or has not begun.
+      -- Without waiting, which would keep the commands behind this one in its group.
+      lock table public.stay_months in row exclusive mode nowait;
+      select r.rule into kept_rule from public.stay_rules r where r.tenant_id = tenant;
+      if kept_rule is null then
+        insert into public.stay_rules (tenant_id, rule) values (tenant, args ->> 'rule') on conflict do nothing;
+        select r.rule into kept_rule from public.stay_rules r where r.tenant_id = tenant;
+      end if;
+      if kept_rule is distinct from args ->> 'rule' then
+        raise exception 'unavailable' using errcode = 'PT001',
+          detail = format('Stays are kept by the rule ''%s'' here', kept_rule), hint = '{"retry_after":60}';
+      end if;
+      if args ->> 'asks' = 'true' then
+        -- Before any of its months, as whoever retires it does. It waits for a retirement, and sees it.
+        perform from public.stay_properties p where p.tenant_id = tenant and p.property_id = property and not p.retired for share;
+        if not found then
+          raise exception 'unknown-property' using errcode = 'PT001',
+            detail = format('There is no property with the id ''%s''', property);
+        end if;
+      end if;
+      for change in
+        select * from jsonb_to_recordset(args -> 'months') as m (month integer, free integer, ask integer, take integer)
+      loop
+        insert into public.stay_months as n (tenant_id, property_id, month, taken)
+        values (tenant, property, change.month, change.take)
+        on conflict on constraint stay_months_pkey do update set
+          -- & and | bind alike.
+          taken = (n.taken & ~change.free) | (n.twice & change.free) | change.take,
+          twice = (n.twice & ~change.free) | case when as_is then n.taken & ~change.free & change.take else 0 end
+        where as_is or ((n.taken & ~change.free) | (n.twice & change.free)) & change.ask = 0;
+        if not found then
+          raise exception 'not-available' using errcode = 'PT001', detail = 'The property is taken for these dates';
+        end if;
+      end loop;
+    end $$;
+  `)
+}
+
+export async function down(): Promise<void> {
+  throw new Error('migrations go forward only')
+}
