@@ -43,6 +43,13 @@ export function neededPorts(env: NodeJS.ProcessEnv): { variable: PortVariable; p
     .map((variable) => ({ variable, port: portOf(variable, env), purpose: PORTS[variable].purpose }))
 }
 
+/** What the seed is told: as our processes are, and to load the sample of stays unless this is production. */
+export function seedEnvironment(env: NodeJS.ProcessEnv, plans: readonly ProcessPlan[]): NodeJS.ProcessEnv {
+  const ofProcesses = plans.filter(({ isOurs }) => isOurs).map((plan) => plan.env)
+  const SEED_STAYS = env.SEED_STAYS || (env.NODE_ENV === 'production' ? 'false' : 'true')
+  return Object.assign({}, env, ...ofProcesses, { SEED_STAYS })
+}
+
 const usesDuffel = (env: NodeJS.ProcessEnv) => Boolean(env.DUFFEL_ACCESS_TOKEN || env.DUFFEL_API_KEY)
 
 /**

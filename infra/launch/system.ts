@@ -12,7 +12,7 @@ import { demoBlock } from './demo-block.ts'
 import { LOGS, ROOT } from './paths.ts'
 import type { Prepared } from './prepare.ts'
 import { lastError } from './process-log.ts'
-import { neededPorts, type ProcessPlan, planProcesses, portOf } from './processes.ts'
+import { neededPorts, type ProcessPlan, planProcesses, portOf, seedEnvironment } from './processes.ts'
 import { longStep, Obstacle, say } from './say.ts'
 import { loadSecrets } from './secrets.ts'
 import { type Supervised, supervise } from './supervise.ts'
@@ -75,11 +75,8 @@ export function createSystem({ env, isWatching }: { env: NodeJS.ProcessEnv; isWa
     if (isGoingDown) return
     const path = `${LOGS}/seed.log`
     const log = openLog(path)
-    const seedEnv = Object.assign({}, env, ...plans.filter(({ isOurs }) => isOurs).map((plan) => plan.env), {
-      SEED_STAYS: env.SEED_STAYS || (env.NODE_ENV === 'production' ? 'false' : 'true'),
-    })
     const code = await longStep('seeding the demo data', () =>
-      runHelper([`${ROOT}/command-api/src/seed.ts`], seedEnv, log),
+      runHelper([`${ROOT}/command-api/src/seed.ts`], seedEnvironment(env, plans), log),
     ).finally(() => closeSync(log))
     if (code !== 0 && !isGoingDown)
       throw new Obstacle(

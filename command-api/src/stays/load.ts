@@ -35,6 +35,9 @@ type Outcome =
   | { kind: 'refused'; code: ProblemCode; reason: string }
 type Reservation = z.infer<typeof loadedReservationSchema>
 
+/** Rows that are decided at once: two groups of the appender, so that a guest waits behind these and not behind all. */
+const AT_ONCE = 120
+
 /** Only these are about a row; anything else is about all of them. */
 const rowCodes: readonly ProblemCode[] = ['validation-error', 'unknown-property', 'not-available', 'conflict']
 
@@ -48,18 +51,22 @@ export async function loadRows(
   { asIs, ...rows }: z.output<typeof loadRequestSchema>,
   scopeOf: (row: number) => IdempotencyScope | undefined = () => undefined,
 ): Promise<LoadAnswer> {
-  const properties = await Promise.all(
-    rows.properties.map((row) => outcomeOf(() => loadOneProperty(deps, context, row))),
-  )
+  const properties = await eachOf(rows.properties, (row) => outcomeOf(() => loadOneProperty(deps, context, row)))
   const parsed = rows.reservations.map((row) => outcomeOf(async () => parseReservation(row)))
   const reservations: (Outcome | Reservation)[] = await Promise.all(parsed)
   for (const wave of waves(reservations, deps.rule)) {
-    const loading = wave.map(async ({ nth, row }) => {
+    await eachOf(wave, async ({ nth, row }) => {
       reservations[nth] = await outcomeOf(() => loadOneReservation(deps, context, { asIs, ...row }, scopeOf(nth)))
     })
-    await Promise.all(loading)
   }
   return answerOf(properties, reservations as Outcome[])
+}
+
+async function eachOf<R, T>(rows: readonly R[], work: (row: R) => Promise<T>): Promise<T[]> {
+  const results: T[] = []
+  for (let from = 0; from < rows.length; from += AT_ONCE)
+    results.push(...(await Promise.all(rows.slice(from, from + AT_ONCE).map(work))))
+  return results
 }
 
 async function loadOneProperty({ store }: LoadDeps, context: CommandContext, row: unknown): Promise<Outcome> {
