@@ -73,6 +73,13 @@ describe('seeding', () => {
     expect(rows).to.deep.equal([{ tenant_id: 'stays', rule: 'closed' }])
   })
 
+  it('brings nights that are kept by another rule over to the one in force, before it loads the sample', async () => {
+    await pool.query(`insert into stay_rules values ('stays', 'nights')`)
+    const asked = { SEED_STAYS: 'true', OTA_INTERVAL: 'closed' }
+    expect(await seedWith(asked)).to.include('stays: 18 rows of the sample')
+    expect((await pool.query('select rule from stay_rules')).rows).to.deep.equal([{ rule: 'closed' }])
+  })
+
   it('refuses databases that other keys sealed, whatever the keys are called, and changes nothing', async () => {
     await seedWith()
     const before = await events()

@@ -4,18 +4,20 @@
  */
 import { randomUUID, randomUUIDv7 } from 'node:crypto'
 import { ConfigError, fieldsAreValid, loadConfig, sharedFields } from '@portolan/infra/config.ts'
-import { createLogger } from '@portolan/infra/log.ts'
+import { createLogger, type Logger } from '@portolan/infra/log.ts'
 import { createPool } from '@portolan/infra/postgres.ts'
 import { createRedis } from '@portolan/infra/redis.ts'
 import { createMetrics } from '@portolan/infra/telemetry.ts'
 import { Rejection } from '@portolan/schemas/errors.ts'
 import { STAYS_TENANT } from '@portolan/schemas/stays/views.ts'
+import type pg from 'pg'
 import { z } from 'zod'
 import { intervalRule, logPartitions } from './config.ts'
 import { type EventStore, openEventStore } from './event-store/event-store.ts'
 import { parseKeyRing } from './personal-data/key-ring.ts'
 import { OtherKeys } from './personal-data/sealing.ts'
 import { createStaffAccount, hasStaffAccount } from './staff/accounts.ts'
+import { adoptRule } from './stays/adopt-rule.ts'
 import { loadSample } from './stays/sample.ts'
 import { coffeechainRequestsPerMinute, coffeechainSettings } from './tenants/coffeechain.ts'
 import { type SetTenantDeps, setTenant } from './tenants/set-tenant.ts'
@@ -128,7 +130,7 @@ export async function seed(config: SeedConfig): Promise<string[]> {
   return [
     ...(await seedTenants(deps, config)),
     ...(await seedOperator(deps, config)),
-    ...(config.seedStays ? await seedStays(store, config) : []),
+    ...(config.seedStays ? await seedStays({ store, pool, logger }, config) : []),
   ]
 }
 
@@ -175,7 +177,12 @@ async function seedOperator({ handle, pool }: SetTenantDeps, config: SeedConfig)
   }
 }
 
-async function seedStays(store: EventStore, { intervalRule: rule }: SeedConfig): Promise<string[]> {
+/** Before command-api starts: the rule may be another one than the nights are kept by. */
+async function seedStays(
+  { store, pool, logger }: { store: EventStore; pool: pg.Pool; logger: Logger },
+  { intervalRule: rule }: SeedConfig,
+): Promise<string[]> {
+  await adoptRule({ pool, logger }, STAYS_TENANT, rule)
   const context = { ...seedContext(), tenantId: STAYS_TENANT }
   const loaded = await loadSample({ store, rule, newId: randomUUIDv7 }, context)
   return loaded > 0 ? [`stays: ${loaded} rows of the sample`] : []

@@ -27,8 +27,8 @@ const rebuildNights: Command = {
 }
 
 async function rebuild(write: pg.Client, limit: number): Promise<Outcome> {
-  // Hundreds of millions of reservations are read and sorted.
-  await write.query("set local statement_timeout = '60min'")
+  // Every reservation is read and sorted, and there may be hundreds of millions.
+  await write.query("set local statement_timeout = '6h'")
   await write.query("set local lock_timeout = '15s'")
   // Before the rule is read: a process that starts with another one must not come between.
   await write.query('lock table stay_months in share row exclusive mode')

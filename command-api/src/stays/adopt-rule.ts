@@ -29,8 +29,8 @@ interface Collision {
   second_nights: number
 }
 
-/** Hundreds of millions of reservations are read and sorted. */
-const REBUILD_MAX = '60min'
+/** Every reservation is read and sorted, about 20,000 a second; there may be hundreds of millions. */
+const REBUILD_MAX = '6h'
 /** A commit that sells nights ends within ten seconds. */
 const LOCK_MAX = '15s'
 
