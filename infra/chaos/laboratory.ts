@@ -79,7 +79,11 @@ export async function startLaboratory({ root, plan, onPhase }: LaboratoryOptions
   onPhase('migrating both databases')
   const [writeUrl, readUrl] = await makeDatabases(servers.url('postgres'), runEntry)
   const { told, common, shared } = environmentsOf(servers, ports, { writeUrl, readUrl })
-  await runEntry('command-api/src/seed.ts', [], { ...told['command-api'], SEED_TENANTS: JSON.stringify(tenants) })
+  await runEntry('command-api/src/seed.ts', [], {
+    ...told['command-api'],
+    SEED_TENANTS: JSON.stringify(tenants),
+    SEED_STAYS: 'true',
+  })
   const specs: ProcessSpec[] = processNames.map(({ kind, name }, index) => {
     const port = ports.processes[index] ?? 0
     const portVariable = `${kind.toUpperCase().replace('-', '_')}_PORT`

@@ -1,5 +1,5 @@
 /**
- * What members and an operator do all day, chosen from the seed: search, book, look, list, cancel, decide, and all of it twice, at once
+ * What members, an operator and guests of stays (`stays-load.ts`) do all day, chosen from the seed: search, book, look, list, cancel, decide, and all of it twice, at once
  * and again under the same key. Some members use two devices at the same time.
  */
 import { operator } from '../e2e/environment.ts'
@@ -9,6 +9,7 @@ import type { Evidence, SentRequest, Try } from './evidence.ts'
 import { type Laboratory, type Tenant, tenants } from './laboratory.ts'
 import { approvalTtlMs, type Profile } from './profiles.ts'
 import { createRandom, type Random } from './random.ts'
+import { startGuests } from './stays-load.ts'
 
 const RICH = 30_000_000
 /** Pays for a few flights. */
@@ -86,6 +87,7 @@ export async function startLoad(
     }
   }
   actors.push(operate(createRandom(seed, 'operator')))
+  actors.push(...startGuests(client, seed, () => isEnding))
 
   async function act(sender: Sender, booked: Booked[], random: Random): Promise<void> {
     for (let turn = 0; !isEnding; turn++) {

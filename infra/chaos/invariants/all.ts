@@ -5,6 +5,7 @@ import { commandsAtomic } from './commands-atomic.ts'
 import { kafkaHoldsTheLog } from './kafka-holds-the-log.ts'
 import { ledgerAddsUp } from './ledger-adds-up.ts'
 import { lossIsSaid } from './loss-is-said.ts'
+import { nightsSoldOnce } from './nights-sold-once.ts'
 import { noPersonalData } from './no-personal-data.ts'
 import { nothingParked } from './nothing-parked.ts'
 import { oneAnswerPerKey } from './one-answer-per-key.ts'
@@ -32,6 +33,7 @@ export const invariants: readonly Invariant[] = [
   oneAnswerPerKey,
   acceptedCommandsEnd,
   overdueExpires,
+  nightsSoldOnce,
   ledgerAddsUp,
   partnerEqualsLedger,
   oneOrderPerBooking,

@@ -210,6 +210,25 @@ const planted: Record<string, Record<string, Plant>> = {
       append(store.events, 'kept', 'AttemptStarted', { step: 'issue-tickets', attempt: 2 })
     },
   },
+  'nights-sold-once': {
+    'a night is sold twice': ({ store }) =>
+      void store.events.push({ ...eventOfStream(store.events, 'reservation-held'), stream: 'reservation-other' }),
+    'the constraint forgot a night': ({ store }) => void store.nights.pop(),
+    'the constraint holds a night that was given back': ({ store }) =>
+      void store.nights.push({ propertyId: 'home', day: '2027-05-09' }),
+    'the search forgot a night': ({ readSide }) => void readSide.nights.pop(),
+    'the search hides a free night': ({ readSide }) =>
+      void readSide.nights.push({ propertyId: 'other', day: '2027-05-02' }),
+    'a promised reservation does not exist': (world) => {
+      remove(world.store.events, ({ stream }) => stream === 'reservation-held')
+      world.store.nights = []
+      world.readSide.nights = []
+    },
+    'a guest is shown what they hold': (world) => {
+      const read = world.evidence.reads.find(({ path }) => path.includes('/available?'))
+      Object.assign(read?.body as object, { properties: [{ property_id: 'home' }] })
+    },
+  },
   'ledger-adds-up': {
     'half an entry is missing': ({ readSide }) => void readSide.lines.shift(),
     'a line was added twice': ({ readSide }) => void (readSide.lines[0] && readSide.lines.push(readSide.lines[0])),
@@ -383,6 +402,9 @@ function eventOf(events: readonly StoredEvent[], id: string, type: string): Stor
 }
 
 /** Puts other values into something that the sound world has. */
+const eventOfStream = (events: readonly StoredEvent[], stream: string): StoredEvent =>
+  events.find((event) => event.stream === stream) as StoredEvent
+
 function change<T extends object>(target: T | undefined, values: Partial<T>): void {
   Object.assign(target as T, values)
 }

@@ -21,6 +21,10 @@ export function readReadSide(readUrl: string): Promise<ReadSide> {
         'select projection, tenant_id as "tenantId", stream, reason from parked_streams order by 1, 2, 3',
       ),
       bookings: [...(await bookingsOf('booking_details')), ...(await bookingsOf('booking_list'))],
+      nights: await query(
+        `select x.property_id as "propertyId", n.day::text as day
+         from read_models.index_nights n join read_models.index_places x using (tenant_id, block) where get_bit(n.taken, x.slot) = 1`,
+      ),
       lines: await query(
         `select tenant_id as "tenantId", stream, stream_version as "streamVersion", account, currency, amount, kind,
            booking_id as "bookingId"

@@ -28,6 +28,10 @@ export function readStore(writeUrl: string): Promise<Store> {
          from idempotency_keys`,
       ),
       saidLost: (await query<{ id: string }>('select event_id as id from lost_events')).map(({ id }) => id),
+      nights: await query(
+        `select property_id as "propertyId", (make_date(month / 12, 1 + month % 12, 1) + nth)::text as day
+         from stay_months, generate_series(0, 30) as nth where taken >> nth & 1 = 1`,
+      ),
       parked: await query(
         'select consumer, tenant_id as "tenantId", stream, reason from parked_streams order by 1, 2, 3',
       ),

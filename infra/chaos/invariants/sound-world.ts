@@ -2,7 +2,8 @@
  * A small world in which every promise was kept, for the tests of the invariants: each test breaks one thing in a copy.
  *
  * `kept` is confirmed, `given-back` was cancelled and refunded, `refused` failed after a deduction that did not happen. All belong
- * to one member of one tenant; bookings lie in one partition, the member's account in another topic's.
+ * to one member of one tenant; bookings lie in one partition, the member's account in another topic's. A guest holds the night `held` of `home`, and gave
+ * another one back.
  */
 import { encodeToken } from '@portolan/infra/consistency-token.ts'
 import { topics } from '@portolan/schemas/topics.ts'
@@ -22,7 +23,7 @@ export const at = (seconds: number): string => new Date(Date.UTC(2026, 0, 1) + s
 export function soundWorld(): World {
   const events: StoredEvent[] = []
   const append = (stream: string, type: string, data: Record<string, unknown>) => {
-    const topic = stream.startsWith('booking-') ? topics.bookings : topics.members
+    const topic = topicOf(stream)
     const nth = events.length + 1
     const position = events.filter((event) => event.topic === topic).length + 1
     const streamVersion = events.filter((event) => event.stream === stream).length + 1
@@ -30,6 +31,9 @@ export function soundWorld(): World {
     events.push({ ...place, type, data: { at: at(nth), ...data }, causationId: null, recordedAt: at(nth) })
   }
   for (const bookingId of ['kept', 'given-back', 'refused']) story(bookingId, append)
+  append('reservation-held', 'StayReserved', stay)
+  append('reservation-left', 'StayReserved', { ...stay, startDate: '2027-05-09' })
+  append('reservation-left', 'StayCancelled', { ...stay, startDate: '2027-05-09' })
   const records = events.map(({ type: _, data: __, causationId: ___, recordedAt: ____, ...record }) => ({
     ...record,
     offset: record.position - 1,
@@ -41,7 +45,7 @@ export function soundWorld(): World {
     topic: own[0]?.topic ?? '',
     partition: 0,
   }))
-  const heads = [topics.bookings, topics.members].map((topic) => ({
+  const heads = [topics.bookings, topics.members, topics.stays].map((topic) => ({
     topic,
     partition: 0,
     position: events.filter((event) => event.topic === topic).length,
@@ -73,8 +77,13 @@ export function soundWorld(): World {
       members: [{ tenantId, memberId, balance: 1000 }],
       opsEnv: {},
       logFolder: '',
-      requests,
+      requests: [...requests, reserveRequest],
       reads: [
+        {
+          ...readOf('/api/v1/properties/available?start_date=2027-05-01&nights=2', { properties: [] }, reserveRequest),
+          tenantId: 'stays',
+          principal: guest,
+        },
         readOf(`/api/v1/bookings/kept`, { data: { updated_at: lastOf(events, 'kept').data.at } }, kept),
         readOf(
           '/api/v1/bookings?limit=100',
@@ -98,7 +107,17 @@ export function soundWorld(): World {
       lostKeys: [],
     },
     readAt: at(200),
-    store: { generation: 1, events, streams, heads, openSteps: [], keys, saidLost: [], parked: [] },
+    store: {
+      generation: 1,
+      events,
+      streams,
+      heads,
+      openSteps: [],
+      keys,
+      saidLost: [],
+      nights: [...nights],
+      parked: [],
+    },
     records,
     readSide: {
       checkpoints: heads.map((head) => ({ ...head, projection: 'booking_details', generation: 1 })),
@@ -110,6 +129,7 @@ export function soundWorld(): World {
         status: statuses(own).at(-1) ?? '',
         streamVersion: lastSeen(own)?.streamVersion ?? 0,
       })),
+      nights: [...nights],
       lines,
       balances: [...Map.groupBy(lines, ({ account }) => account)].map(([account, own]) => ({
         tenantId,
@@ -151,6 +171,33 @@ export function soundWorld(): World {
       after: structuredClone(outside),
     },
   }
+}
+
+export const guest = 'guest:hash'
+const stay = { propertyId: 'home', startDate: '2027-05-02', nights: 1 }
+const nights = [{ propertyId: 'home', day: '2027-05-02' }]
+const reserveRequest: SentRequest = {
+  tenantId: 'stays',
+  principal: guest,
+  method: 'POST',
+  path: '/api/v1/reservations',
+  idempotencyKey: null,
+  body: { property_id: 'home', start_date: '2027-05-02', nights: 1 },
+  tries: [
+    {
+      process: 'command-api',
+      sentAt: at(100),
+      endedAt: at(101),
+      status: 200,
+      body: { reservation_id: 'held' },
+      token: encodeToken({ generation: 1, positions: { [topics.stays]: { '0': 1 } } }),
+    },
+  ],
+}
+
+function topicOf(stream: string): string {
+  if (stream.startsWith('reservation-')) return topics.stays
+  return stream.startsWith('booking-') ? topics.bookings : topics.members
 }
 
 type Append = (stream: string, type: string, data: Record<string, unknown>) => void

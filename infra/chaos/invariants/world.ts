@@ -31,8 +31,16 @@ export interface Store {
   keys: IdempotencyRow[]
   /** Ids of the events that the system itself says are lost: Kafka held them, a restored store does not. */
   saidLost: string[]
+  /** Nights that the constraint holds. */
+  nights: NightRow[]
   /** Streams that a worker-side consumer could not go on with. */
   parked: { consumer: string; tenantId: string; stream: string; reason: string | null }[]
+}
+
+export interface NightRow {
+  propertyId: string
+  /** `2027-05-01` */
+  day: string
 }
 
 export interface OpenStepRow {
@@ -77,6 +85,8 @@ export interface ReadSide {
   /** Rows of `booking_details` and `booking_list`. */
   bookings: { table: string; tenantId: string; bookingId: string; status: string; streamVersion: number }[]
   lines: LedgerRow[]
+  /** Nights that the index of searches holds. */
+  nights: NightRow[]
   balances: { tenantId: string; account: string; currency: string; balance: number; lineCount: number }[]
 }
 
