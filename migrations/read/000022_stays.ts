@@ -54,7 +54,7 @@ const tables = `
   ) with (fillfactor = 90);
   -- A property's reservations by date: its list, and what still takes a night that another one gave back.
   create index stay_reservations_by_property on stays_1.stay_reservations (tenant_id, property_id, start_date, reservation_id)
-    where status = 'reserved';
+    include (nights) where status = 'reserved';
 
   create table stays_1.index_blocks (
     tenant_id text not null,
@@ -111,7 +111,8 @@ const placing = `
         insert into index_blocks values (tenant, '', 1, none, none) returning * into home;
       elsif home.used = ~none then
         select max(b.block) + 1 into next_block from index_blocks b where b.tenant_id = tenant;
-        if not exists (select from index_places p where p.tenant_id = tenant and p.block = home.block and p.property_id > id collate "C") then
+        if not exists (select from index_blocks b where b.tenant_id = tenant and b.first_id > home.first_id)
+          and not exists (select from index_places p where p.tenant_id = tenant and p.block = home.block and p.property_id > id collate "C") then
           -- Ids that grow with time fill one block after the other.
           insert into index_blocks values (tenant, id, next_block, none, none) returning * into home;
         else
@@ -141,10 +142,11 @@ const placing = `
 
 const search = `
   -- One page of the properties with nothing taken from first_day up to but without end_day, by id, behind the id 'after'. With the rights of its
-  -- owner, because ILIKE may not use an index under row-level security: it asks for no tenant but its first argument. Null filters ask for nothing.
+  -- owner, because ILIKE may not use an index under row-level security: it asks for no tenant but its first argument, which must be the
+  -- session's. Null filters ask for nothing.
   --
-  -- Where the filters leave few properties, these are looked at one by one; otherwise block by block, a fortnight of rows at a time, until
-  -- the page is full. A block that is full is passed after the rows that say so.
+  -- Where the filters leave few properties, these are looked at one by one; otherwise block by block, a fortnight of rows first and twice as many
+  -- each time after, until the page is full. A block that is full is passed after the rows that say so. With filters, what is free is gathered first.
   create function search_stays(
     tenant text, first_day date, end_day date, after text, page integer,
     words text, guests integer, currency text, price_from bigint, price_to bigint, south float8, west float8, north float8, east float8
@@ -161,9 +163,18 @@ const search = `
     home record;
     free bit(1024);
     chunk date;
+    days integer;
+    -- Free slots, or blocks with any, that a filter is tried on at a time.
+    many constant integer := 4096;
+    most_blocks constant integer := 128;
+    blocks integer[] := '{}';
+    frees bit(1024)[] := '{}';
+    free_here bigint := 0;
+    is_last boolean;
     found_here integer;
     missing integer := page;
   begin
+    if tenant is distinct from current_setting('portolan.tenant', true) then return; end if;
     if words is not null then conditions := conditions || format(' and description ilike %L', words); end if;
     if guests is not null then conditions := conditions || format(' and capacity >= %s', guests); end if;
     if currency is not null then conditions := conditions || format(' and price_currency = %L', currency); end if;
@@ -199,36 +210,53 @@ const search = `
     -- One block at a time: the planner would sort them all for the one that is needed.
     select b.first_id, b.block, b.live into home from read_models.index_blocks b
     where b.tenant_id = tenant and b.first_id <= coalesce(after, '') collate "C" order by b.first_id desc limit 1;
-    while found loop
+    is_last := not found;
+    while not is_last loop
       free := home.live;
       chunk := first_day;
+      days := 14;
       while chunk < end_day and free <> none loop
         select free & ~coalesce(bit_or(n.taken), none) into free from read_models.index_nights n
-        where n.tenant_id = tenant and n.block = home.block and n.day >= chunk and n.day < least(end_day, chunk + 14);
-        chunk := chunk + 14;
+        where n.tenant_id = tenant and n.block = home.block and n.day >= chunk and n.day < least(end_day, chunk + days);
+        chunk := chunk + days;
+        days := days * 2;
       end loop;
       if free <> none then
-        if conditions = '' then
-          -- Not the statement below, which is planned anew each time: that takes longer than the rest.
-          return query
-            select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
-            from read_models.index_places x join read_models.stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
-            where x.tenant_id = tenant and x.block = home.block and x.property_id > coalesce(after, '') collate "C" and get_bit(free, x.slot) = 1
-            order by x.property_id limit missing;
-        else
-          return query execute format(
-            'select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
-             from read_models.index_places x join read_models.stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
-             where x.tenant_id = $1 and x.block = $2 and x.property_id > coalesce($3, '''') collate "C" and get_bit($4, x.slot) = 1%s
-             order by x.property_id limit $5', conditions)
-          using tenant, home.block, after, free, missing;
-        end if;
-        get diagnostics found_here = row_count;
-        missing := missing - found_here;
-        exit when missing <= 0;
+        blocks := blocks || home.block;
+        frees := frees || free;
+        free_here := free_here + bit_count(free);
       end if;
       select b.first_id, b.block, b.live into home from read_models.index_blocks b
       where b.tenant_id = tenant and b.first_id > home.first_id order by b.first_id limit 1;
+      is_last := not found;
+      if free_here = 0 then
+        continue;
+      elsif conditions = '' then
+        -- Not the statement below, which is planned anew each time: that takes longer than the rest.
+        return query
+          select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
+          from read_models.index_places x
+          join read_models.stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+          where x.tenant_id = tenant and x.block = blocks[1] and x.property_id > coalesce(after, '') collate "C" and get_bit(frees[1], x.slot) = 1
+          order by x.property_id limit missing;
+      elsif is_last or free_here >= many or cardinality(blocks) >= most_blocks then
+        return query execute format(
+          'select p.property_id::text, p.description, p.capacity, p.price_minor, p.price_currency, p.latitude, p.longitude
+           from unnest($2, $4) as b (block, free)
+           join read_models.index_places x on x.tenant_id = $1 and x.block = b.block and x.property_id > coalesce($3, '''') collate "C"
+           join read_models.stay_properties p on p.tenant_id = x.tenant_id and p.property_id = x.property_id
+           where get_bit(b.free, x.slot) = 1%s
+           order by x.property_id limit $5', conditions)
+        using tenant, blocks, after, frees, missing;
+      else
+        continue;
+      end if;
+      get diagnostics found_here = row_count;
+      missing := missing - found_here;
+      exit when missing <= 0;
+      blocks := '{}';
+      frees := '{}';
+      free_here := 0;
     end loop;
   end $$;
   revoke execute on function search_stays from public;

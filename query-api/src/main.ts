@@ -25,7 +25,7 @@ import { createHealthRoutes } from './health/routes.ts'
 import { createLedgerRoutes } from './ledger/staff-routes.ts'
 import { createReadModels } from './read-models.ts'
 import { createStaffRead } from './staff-reads.ts'
-import { guestAuth } from './stays/guest-auth.ts'
+import { createGuestAuth } from './stays/guest-auth.ts'
 import { createStayRoutes } from './stays/routes.ts'
 
 const statementTimeoutMs = 5000
@@ -83,7 +83,7 @@ export async function start(config: QueryApiConfig, overrides: { logger?: Logger
     }),
     staffAuth: createStaffAuth({ introspect })('operator', 'tenant-admin', 'viewer'),
     memberRoutes: [createMemberRoutes({ pool, consistentRead, passengerNames })],
-    guestAuth,
+    guestAuth: createGuestAuth(config.intervalRule),
     guestRoutes: [createStayRoutes({ pool, consistentRead, metrics, rule: config.intervalRule })],
     staffRoutes: [createStaffRoutes({ staffRead, passengerNames }), createLedgerRoutes({ staffRead })],
     openRoutes: [

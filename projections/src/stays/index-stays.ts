@@ -3,8 +3,12 @@
  *
  * One batch at a time changes it: the lock of the version is taken after the rows are written and held until commit. Whoever gives a night back
  * therefore sees every reservation whose bit is set already, and one whose row it cannot see yet sets its bit afterwards.
+ *
+ * Statements that join have no name, here and beside: prepared on the empty tables of a rebuild they would scan them for as long as the
+ * connection lasts.
  */
 import type { ProjectionTx } from '@portolan/infra/consumer/projection.ts'
+import { NIGHTS_MAX } from '@portolan/schemas/stays/periods.ts'
 import type { PropertyRow } from './properties.ts'
 import type { ReservationRow } from './reservations.ts'
 
@@ -49,7 +53,6 @@ async function place(tx: ProjectionTx, rows: readonly { tenantId: string; proper
 
 async function take(tx: ProjectionTx, nights: readonly Taken[]): Promise<void> {
   await tx.query({
-    name: `take-${tx.schema}`,
     text: `insert into ${tx.schema}.index_nights as n (tenant_id, block, day, taken)
            select x.tenant_id, x.block, t.start_date + nth, ${oneSlot}
            from unnest($1::text[], $2::text[], $3::date[], $4::integer[]) as t (tenant_id, property_id, start_date, nights)
@@ -61,20 +64,32 @@ async function take(tx: ProjectionTx, nights: readonly Taken[]): Promise<void> {
   })
 }
 
-/** But for the nights that another reservation of the property has: it may have been made, and applied, before this one was given up. */
+/**
+ * But for the nights that another reservation of the property has: it may have been made, and applied, before this one was given up. Those of a
+ * property are read once, by range, however many nights are given back.
+ */
 async function giveBack(tx: ProjectionTx, nights: readonly Taken[]): Promise<void> {
   await tx.query({
-    name: `give-back-${tx.schema}`,
-    text: `with free as (
-             select x.tenant_id, x.block, day::date as day, ${oneSlot} as slots
-             from unnest($1::text[], $2::text[], $3::date[], $4::integer[]) as t (tenant_id, property_id, start_date, nights)
-             join ${tx.schema}.index_places x using (tenant_id, property_id)
-             cross join generate_series(t.start_date, t.start_date + t.nights - 1, '1 day') as day
-             where not exists (
-               select from ${tx.schema}.stay_reservations r
-               where r.tenant_id = t.tenant_id and r.property_id = t.property_id and r.status = 'reserved'
-                 and r.start_date > day::date - 366 and r.start_date <= day::date and r.start_date + r.nights > day::date)
-             group by 1, 2, 3
+    text: `with given as (
+             select * from unnest($1::text[], $2::text[], $3::date[], $4::integer[]) as t (tenant_id, property_id, start_date, nights)
+           ),
+           held as (
+             select r.tenant_id, r.property_id, r.start_date + nth as day
+             from (
+               select tenant_id, property_id, min(start_date) as first_day, max(start_date + nights) as end_day from given group by 1, 2
+             ) as span
+             join ${tx.schema}.stay_reservations r
+               on r.tenant_id = span.tenant_id and r.property_id = span.property_id and r.status = 'reserved'
+               and r.start_date > span.first_day - ${NIGHTS_MAX} and r.start_date < span.end_day
+             cross join generate_series(0, r.nights - 1) as nth
+           ),
+           left_nights as (
+             select tenant_id, property_id, start_date + nth as day from given cross join generate_series(0, nights - 1) as nth
+             except select * from held
+           ),
+           free as (
+             select x.tenant_id, x.block, l.day, ${oneSlot} as slots
+             from left_nights l join ${tx.schema}.index_places x using (tenant_id, property_id) group by 1, 2, 3
            )
            update ${tx.schema}.index_nights n set taken = n.taken & ~free.slots
            from free where n.tenant_id = free.tenant_id and n.block = free.block and n.day = free.day`,
@@ -85,7 +100,6 @@ async function giveBack(tx: ProjectionTx, nights: readonly Taken[]): Promise<voi
 /** Registered properties are found, retired ones are not. */
 async function show(tx: ProjectionTx, properties: readonly PropertyRow[]): Promise<void> {
   await tx.query({
-    name: `show-${tx.schema}`,
     text: `with changed as (
              select x.tenant_id, x.block, ${oneSlot} as slots, coalesce(${oneSlot} filter (where not t.is_retired), ${none}) as live
              from unnest($1::text[], $2::text[], $3::boolean[]) as t (tenant_id, property_id, is_retired)

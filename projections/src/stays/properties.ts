@@ -42,7 +42,6 @@ export async function loadProperties(
   streams: readonly { tenantId: string; stream: string }[],
 ): Promise<Map<string, PropertyRow>> {
   const { rows } = await tx.query<Stored>({
-    name: `load-properties-${tx.schema}`,
     text: `select ${columns} from ${tx.schema}.stay_properties
            where (tenant_id, property_id) in (select * from unnest($1::text[], $2::text[]))`,
     values: [streams.map(({ tenantId }) => tenantId), streams.map(({ stream }) => stream.slice('property-'.length))],

@@ -47,7 +47,6 @@ export async function loadReservations(
   streams: readonly { tenantId: string; stream: string }[],
 ): Promise<Map<string, ReservationRow>> {
   const { rows } = await tx.query<Stored>({
-    name: `load-reservations-${tx.schema}`,
     text: `select tenant_id, reservation_id, property_id, start_date::text, nights, status, stream_version
            from ${tx.schema}.stay_reservations
            where (tenant_id, reservation_id) in (select * from unnest($1::text[], $2::uuid[]))`,

@@ -5,7 +5,7 @@
  * last one's end a property comes twice.
  */
 import { createLogger } from '@portolan/infra/log.ts'
-import { createPool, inTransaction } from '@portolan/infra/postgres.ts'
+import { createPool, inTransaction, withTenant } from '@portolan/infra/postgres.ts'
 import { type TestDatabase, testDatabase } from '@portolan/infra/testing/database.ts'
 import type { PropertyFacts, StayEvent } from '@portolan/schemas/stays/messages.ts'
 import {
@@ -99,22 +99,25 @@ describe('the read model of stays', () => {
 
   const search = async (nights: { from: number; until: number }, wanted: Search = {}, of = tenantId) => {
     const { after = null, page = 1000, words = null, guests = null, currency = null, priceTo = null } = wanted
-    const { rows } = await readers.query<{ property_id: string }>({
-      name: 'search',
-      text: 'select property_id from search_stays($1, $2::date, $3::date, $4, $5, $6, $7, $8, null, $9, $10, $11, $12, $13)',
-      values: [
-        of,
-        dayText(nights.from),
-        dayText(nights.until),
-        after,
-        page,
-        words && `%${words}%`,
-        guests,
-        currency,
-        priceTo,
-        ...(wanted.bounds ?? [null, null, null, null]),
-      ],
-    })
+    const [found] = await withTenant(readers, of, [
+      {
+        name: 'search',
+        text: 'select property_id from search_stays($1, $2::date, $3::date, $4, $5, $6, $7, $8, null, $9, $10, $11, $12, $13)',
+        values: [
+          of,
+          dayText(nights.from),
+          dayText(nights.until),
+          after,
+          page,
+          words && `%${words}%`,
+          guests,
+          currency,
+          priceTo,
+          ...(wanted.bounds ?? [null, null, null, null]),
+        ],
+      },
+    ])
+    const rows: { property_id: string }[] = found?.rows ?? []
     return rows.map((row) => row.property_id)
   }
 

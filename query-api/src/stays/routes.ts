@@ -44,7 +44,6 @@ export function createStayRoutes({ pool, consistentRead, metrics, rule }: StayRo
   )
 
   routes.get('/api/v1/properties/available', async (req, res) => {
-    res.set('X-Interval-Rule', rule)
     const query = parseInput(searchStaysQuerySchema, textsOf({ ...req.query }))
     const [after] = decodeCursor(searchCursorSchema, query.cursor) ?? [null]
     await consistentRead(req, res, guestReader(res), ['stays'])

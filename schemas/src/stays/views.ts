@@ -41,7 +41,11 @@ function requested<S extends z.ZodObject<typeof periodShape>>(
     if (nights === undefined && synonym === undefined) issue('Is required', 'nights')
     else if (nights !== undefined && synonym !== undefined && nights !== synonym)
       issue('Must agree with nights', 'number_of_nights')
-    else if (!endsInTime(periodOf(value as RequestedPeriod))) issue('Must end by 9999-12-31', 'start_date')
+    else if (
+      daySchema.safeParse((value as RequestedPeriod).start_date).success &&
+      !endsInTime(periodOf(value as RequestedPeriod))
+    )
+      issue('Must end by 9999-12-31', 'start_date')
   })
 }
 
@@ -88,8 +92,9 @@ export const searchStaysQuerySchema = requested(
     text: z
       .string()
       .trim()
-      .min(2)
       .max(100)
+      // Shorter ones no index could find.
+      .regex(/[\p{L}\p{N}]{3}/u, 'Must have three letters or digits in a row')
       .regex(...printable)
       .optional()
       .meta({ description: 'Words of the description' }),
