@@ -101,6 +101,7 @@ export const staysRoutes: readonly DescribedRoute[] = [
         ...errors({
           '400': 'validation_error, unknown_property, not_available, idempotency_key_reused or request_in_progress',
           '401': 'No UUID as token, or two that disagree',
+          '429': 'rate_limit: this address asks too often',
         }),
       },
     },
@@ -153,6 +154,7 @@ function guestCommand(verb: string, operationId: string, summary: string, body: 
           '401': 'No UUID as token, or two that disagree',
           '404': 'not_found',
           ...(body && { '409': 'It is cancelled' }),
+          '429': 'rate_limit: this address asks too often',
         }),
       },
     },
