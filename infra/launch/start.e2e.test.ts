@@ -108,12 +108,22 @@ describe('npm start', function () {
     expect(readFileSync(`${data}/logs/seed.log`, 'utf8')).to.include('stays: 18 rows of the sample')
     // Another program may have the contract's port; then that was said, and the edge's own address serves as well.
     const isTaken = said.output.includes('! Port 5000, the documented address of the API of stays, is taken')
-    const reserved = await fetch(`http://127.0.0.1:${isTaken ? env.EDGE_PORT : 5000}/api/v1/reservations`, {
+    const stays = `http://127.0.0.1:${isTaken ? env.EDGE_PORT : 5000}/api/v1`
+    const guest = { 'content-type': 'application/json', 'X-Access-Token': randomUUID() }
+    const reserved = await fetch(`${stays}/reservations`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'X-Access-Token': randomUUID() },
+      headers: guest,
       body: JSON.stringify({ property_id: 'g3hbWxJ5TdXidt', start_date: '2021-01-02', nights: 2 }),
     })
     expect(reserved.status).to.equal(200)
+    const search = await fetch(`${stays}/properties/available?start_date=2021-01-02&nights=2`, { headers: guest })
+    const { properties } = (await search.json()) as { properties: { property_id: string }[] }
+    expect(properties.map((found) => found.property_id)).to.deep.equal([
+      '1BlCOXqGH2MZb2',
+      'H75e1FjJFudcbC',
+      'SnbrmRLFxOhCAT',
+      'djddZlw8apLVfi',
+    ])
 
     const refused = launch('reset')
     expect(await refused.ended).to.equal(1)
