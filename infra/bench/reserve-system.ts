@@ -114,13 +114,12 @@ async function startCommandApi(
   env: Record<string, string>,
   logFile: string,
 ): Promise<{ url: string; pid: number }> {
-  const port = await freePort(28_900)
   const log = openSync(logFile, 'a')
   const { BENCH_PROFILE: profiles } = process.env
   const child = spawn(
     process.execPath,
     [...(profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : []), 'command-api/src/main.ts'],
-    { cwd: ROOT, env: { PATH: process.env.PATH, ...env, COMMAND_API_PORT: String(port) }, stdio: ['ignore', log, log] },
+    { cwd: ROOT, env: { PATH: process.env.PATH, ...env, COMMAND_API_PORT: '0' }, stdio: ['ignore', log, log] },
   )
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   stack.defer(async () => {
@@ -128,8 +127,15 @@ async function startCommandApi(
     await exited
   })
   process.once('exit', () => child.kill('SIGKILL'))
-  const url = `http://127.0.0.1:${port}`
-  const isReady = await waitUntil(async () => (await fetch(`${url}/health/ready`)).ok, { withinMs: READY_WITHIN_MS })
+  // From its own ready line: on a port that was chosen for it another benchmark's process might answer instead.
+  let url = ''
+  const isReady = await waitUntil(
+    async () => {
+      url = /"message":"ready".*"url":"([^"]+)"/.exec(readFileSync(logFile, 'utf8'))?.[1] ?? ''
+      return url !== '' && (await fetch(`${url}/health/ready`)).ok
+    },
+    { withinMs: READY_WITHIN_MS },
+  )
   if (isReady) return { url, pid: child.pid as number }
   say(readFileSync(logFile, 'utf8').slice(-2000))
   throw new Obstacle('command-api did not become ready; what it said last stands above.')
