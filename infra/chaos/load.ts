@@ -87,7 +87,7 @@ export async function startLoad(
     }
   }
   actors.push(operate(createRandom(seed, 'operator')))
-  actors.push(...startGuests(client, seed, () => isEnding))
+  actors.push(startGuests(client, seed, () => isEnding))
 
   async function act(sender: Sender, booked: Booked[], random: Random): Promise<void> {
     for (let turn = 0; !isEnding; turn++) {

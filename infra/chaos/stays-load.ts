@@ -15,41 +15,60 @@ const DAYS = 30
 const GUESTS = 3
 const PAUSE_MAX_MS = 900
 
-/** Guests who go on until `isEnding`. */
-export function startGuests(client: Client, seed: number, isEnding: () => boolean): Promise<void>[] {
-  return Array.from({ length: GUESTS }, (_, nth) => {
-    const token = randomUUID()
-    const holder = createHash('sha256').update(token).digest('base64url')
-    const headers = { Authorization: `Bearer ${token}` }
-    const sender: Sender = { tenantId: STAYS_TENANT, principal: `guest:${holder}`, headers }
-    return act(client, sender, createRandom(seed, `guest/${nth}`), isEnding)
-  })
-}
-
-async function act(client: Client, sender: Sender, random: Random, isEnding: () => boolean): Promise<void> {
+/** Guests who go on until `isEnding`. Each time all of them want the same nights at once. */
+export async function startGuests(client: Client, seed: number, isEnding: () => boolean): Promise<void> {
+  const random = createRandom(seed, 'guests')
+  const guests = Array.from({ length: GUESTS }, newGuest)
   for (let turn = 0; !isEnding(); turn += 1) {
     await new Promise((resolve) => setTimeout(resolve, random.between(0, PAUSE_MAX_MS)))
-    const key = `${sender.principal.slice(0, 12)}-${turn}`
-    const period = { start_date: dayText(FIRST_DAY + random.between(0, DAYS)), nights: random.between(1, 4) }
-    const reserved = await client.command(
+    const wanted = { property_id: random.pick(homes), ...period(random) }
+    await Promise.all(
+      guests.map((guest, nth) =>
+        visit(client, guest, { wanted, key: `guest-${nth}-${turn}` }, createRandom(seed, `${nth}/${turn}`)),
+      ),
+    )
+  }
+}
+
+function newGuest(): Sender {
+  const token = randomUUID()
+  const holder = createHash('sha256').update(token).digest('base64url')
+  return {
+    tenantId: STAYS_TENANT,
+    principal: `guest:${holder}`,
+    headers: { Authorization: `Bearer ${token}` },
+  }
+}
+
+const period = (random: Random) => ({
+  start_date: dayText(FIRST_DAY + random.between(0, DAYS)),
+  nights: random.between(1, 4),
+})
+
+async function visit(
+  client: Client,
+  sender: Sender,
+  { wanted, key }: { wanted: { property_id: string } & ReturnType<typeof period>; key: string },
+  random: Random,
+): Promise<void> {
+  const copies = random.chance(0.2) ? 2 : 1
+  const command = { path: '/api/v1/reservations', body: wanted, idempotencyKey: key }
+  const reserved = await client.command(sender, command, copies)
+  const id: string | undefined = reserved.status === 200 ? reserved.body.reservation_id : undefined
+  await client.read(sender, searchOf(wanted), reserved.token)
+  if (!id) return
+  const path = `/api/v1/reservations/${id}`
+  if (random.chance(0.4)) {
+    const changed = await client.command(
       sender,
-      { path: '/api/v1/reservations', body: { property_id: random.pick(homes), ...period }, idempotencyKey: key },
+      { path: `${path}/dates`, body: period(random), idempotencyKey: `${key}-dates` },
       random.chance(0.3) ? 2 : 1,
     )
-    const id: string | undefined = reserved.status === 200 ? reserved.body.reservation_id : undefined
-    await client.read(sender, searchOf(period), reserved.token)
-    if (!id) continue
-    const path = `/api/v1/reservations/${id}`
-    if (random.chance(0.4)) {
-      const later = { start_date: dayText(FIRST_DAY + random.between(0, DAYS)), nights: random.between(1, 4) }
-      const command = { path: `${path}/dates`, body: later, idempotencyKey: `${key}-dates` }
-      const changed = await client.command(sender, command, random.chance(0.3) ? 2 : 1)
-      await client.read(sender, path, changed.token)
-    }
-    // Or the homes would soon be full.
-    if (random.chance(0.8))
-      await client.command(sender, { path: `${path}/cancel`, body: {}, idempotencyKey: `${key}-cancel` })
+    await client.read(sender, path, changed.token)
   }
+  // Or the homes would soon be full.
+  if (random.chance(0.8))
+    await client.command(sender, { path: `${path}/cancel`, body: {}, idempotencyKey: `${key}-cancel` })
 }
 
 const searchOf = ({ start_date, nights }: { start_date: string; nights: number }) =>
