@@ -8,7 +8,7 @@ const AGAIN_MAX = 3
  * Runs batches one after the other. A batch of one file that failed is run once more when all others are through: a test that
  * depends on the machine's load must not hide what the other two thousand say. Its results count, and a test that failed
  * only at first keeps that failure as its reason. Never run again: the unit tests, which depend on nothing, and the fault
- * laboratory, whose failures are findings of an interleaving that may not come back.
+ * laboratory and the races of stays, whose failures are findings of an interleaving that may not come back.
  */
 export async function runBatches(
   batches: readonly TestBatch[],
@@ -29,7 +29,7 @@ export async function runBatches(
 const isFailed = ({ outcome }: TestResult) => outcome === 'failed'
 
 const isRunAgain = ({ files: [file = '', ...others] }: TestBatch) =>
-  others.length === 0 && !file.endsWith('.unit.test.ts') && !file.startsWith('infra/chaos/')
+  others.length === 0 && !file.endsWith('.unit.test.ts') && !/^(infra\/chaos|command-api\/src\/stays)\//.test(file)
 
 function withEarlierFailure(result: TestResult, earlier: readonly TestResult[]): TestResult {
   const failure = earlier.find((other) => isFailed(other) && other.title === result.title)

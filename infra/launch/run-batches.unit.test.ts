@@ -46,12 +46,13 @@ describe('running all batches', () => {
     expect(results.map(({ outcome }) => outcome)).to.deep.equal(['passed', 'failed'])
   })
 
-  it('never runs unit tests or the fault laboratory once more', async () => {
+  it('never runs unit tests, the fault laboratory or the races of stays once more', async () => {
     const { order, results } = await runWith({
       'a.unit.test.ts b.unit.test.ts': [[failed('one')]],
       'infra/chaos/seeds.e2e.test.ts': [[failed('two')]],
+      'command-api/src/stays/nights.int.test.ts': [[failed('three')]],
     })
-    expect(order).to.have.length(2)
+    expect(order).to.have.length(3)
     expect(results.every(({ outcome }) => outcome === 'failed')).to.equal(true)
   })
 

@@ -100,7 +100,7 @@ function help(): string {
     '  --limit <n>     at most so many rows (100)',
     '  --data          with `events`: what they hold',
     '  --yes           do what the command has said that it will do',
-    '  --as-is         with `stays import`: take nights that are taken already a second time',
+    '  --as-is         with `stays import`: take nights of other loaded rows a second time, never those of a guest',
     '  --refused <f>   with `stays import`: all refused rows into this file, as JSON lines',
     '  --json          rows as JSON',
   ].join('\n')

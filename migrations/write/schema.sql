@@ -85,6 +85,19 @@ CREATE FUNCTION effects.change_nights(tenant text, args jsonb) RETURNS void
           raise exception 'not-available' using errcode = 'PT001', detail = 'The property is taken for these dates';
         end if;
       end loop;
+      -- Beside what was loaded, never over what a guest was sold; months do not say which it is. They are locked by now, so every reservation that
+      -- took a day of them is in the log.
+      if as_is and exists (
+        select from jsonb_to_recordset(args -> 'months') as c (month integer, ask integer, take integer)
+        join public.stay_months n on n.tenant_id = tenant and n.property_id = property and n.month = c.month and n.twice & (c.ask | c.take) <> 0
+      ) and exists (
+        select from public.live_stays(tenant) l
+        cross join lateral public.days_as_months(l.start_day, l.start_day + l.nights + (kept_rule = 'closed')::integer) m
+        join jsonb_to_recordset(args -> 'months') as c (month integer, ask integer) on c.month = m.month
+        where l.property_id = property and not l.is_loaded and m.bits & c.ask <> 0
+      ) then
+        raise exception 'not-available' using errcode = 'PT001', detail = 'The property is taken for these dates by a guest';
+      end if;
     end $$;
 
 --
@@ -2229,6 +2242,7 @@ GRANT ALL ON FUNCTION public.commit_events(events jsonb, accepted integer[]) TO 
 --
 
 REVOKE ALL ON FUNCTION public.days_as_months(from_day integer, until_day integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.days_as_months(from_day integer, until_day integer) TO portolan_command_api;
 
 --
 -- Name: FUNCTION event_ids(of_topic text, of_partition integer, positions bigint[]); Type: ACL; Schema: public; Owner: -
@@ -2262,6 +2276,7 @@ GRANT ALL ON FUNCTION public.forgets_to_record(rows_max integer) TO portolan_com
 --
 
 REVOKE ALL ON FUNCTION public.live_stays(tenant text) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.live_stays(tenant text) TO portolan_command_api;
 
 --
 -- Name: FUNCTION load_streams(tenant text, names text[], after bigint[], schemas integer[], events_max integer); Type: ACL; Schema: public; Owner: -

@@ -126,7 +126,8 @@ export function createAppender(deps: AppendDeps, { lanes = 2, groupMax = 60, bus
   let isScheduled = false
 
   async function append(command: AppendCommand): Promise<AppendOutcome> {
-    if (queue.length >= QUEUE_MAX) throw new Rejection('unavailable', 'Too many commands are waiting to be committed')
+    if (queue.length >= QUEUE_MAX)
+      throw new Rejection('unavailable', 'Too many commands are waiting to be committed', { retry_after: 1 })
     return new Promise((resolve, reject) => {
       const queued = { ...encodeCommand(command), busySince: null, resolve, reject }
       if (command.effects.some(({ alone }) => alone)) lonely.push(queued)

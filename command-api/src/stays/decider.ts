@@ -36,7 +36,7 @@ export function reserveStay(command: ReserveStay, rule: IntervalRule, now: strin
 export interface LoadStay extends Period {
   reservationId: string
   propertyId: string
-  /** Nights that are taken already are taken a second time. */
+  /** Nights that other loaded reservations have are taken a second time; those that a guest was sold never are. */
   asIs: boolean
 }
 
@@ -143,6 +143,8 @@ function changeNights(
     name: 'change_nights',
     args: { propertyId, asks: to !== undefined, rule, months, ...(asIs && { asIs }) },
     lock,
+    // It looks into the log for what a guest was sold.
+    ...(asIs && { alone: true }),
   }
 }
 

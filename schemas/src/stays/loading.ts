@@ -9,7 +9,10 @@ export const LOAD_ROWS_MAX = 500
 /** Rows are looked at one by one later: what is wrong with one refuses that one. */
 export const loadRequestSchema = z
   .strictObject({
-    asIs: z.boolean().default(false).meta({ description: 'Take nights that are taken already a second time' }),
+    asIs: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Take nights that other loaded reservations have a second time; never those of a guest' }),
     properties: z.array(z.unknown()).default([]),
     reservations: z.array(z.unknown()).default([]).meta({ description: 'In the order in which they were made' }),
   })
