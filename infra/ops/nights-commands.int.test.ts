@@ -55,12 +55,12 @@ describe('npm run ops -- stays rebuild-nights', () => {
   it('makes the months what the log says, by the rule that they are kept by, and says how many were not', async () => {
     await other.query(`insert into stay_rules values ('stays', 'closed')`)
     await reserved('r1', '2027-05-31', 1)
-    expect((await run())?.notes).to.deep.equal(['2 months were not as the log says (rule closed)'])
+    expect((await run())?.notes).to.deep.equal(['2 months or properties were not as the log says (rule closed)'])
     expect(await taken()).to.deep.equal([
       { month: 2027 * 12 + 4, taken: 2 ** 30 },
       { month: 2027 * 12 + 5, taken: 1 },
     ])
-    expect((await run())?.notes).to.deep.equal(['every month was as the log says (rule closed)'])
+    expect((await run())?.notes).to.deep.equal(['every month and property was as the log says (rule closed)'])
   })
 
   it('takes the rule that a process which is starting puts in its place', async () => {
@@ -73,7 +73,7 @@ describe('npm run ops -- stays rebuild-nights', () => {
           .rowCount === 1,
     )
     await other.query('commit')
-    expect((await running)?.notes).to.deep.equal(['every month was as the log says (rule nights)'])
+    expect((await running)?.notes).to.deep.equal(['every month and property was as the log says (rule nights)'])
   })
 
   it('names what was sold twice, and is not content', async () => {

@@ -48,7 +48,10 @@ async function rebuild(write: pg.Client, limit: number): Promise<Outcome> {
     [STAYS_TENANT, rule, limit],
   )
   const differed = rebuilt[0]?.differed ?? 0
-  const found = differed === 0 ? 'every month was as the log says' : `${differed} months were not as the log says`
+  const found =
+    differed === 0
+      ? 'every month and property was as the log says'
+      : `${differed} months or properties were not as the log says`
   if (rows.length === 0) return { notes: [`${found} (rule ${rule})`] }
   const sold = `nights were sold twice: ${rows.length === limit ? 'the first ' : ''}${rows.length} pairs are above`
   return { rows, notes: [`${found} (rule ${rule})`, sold], isGood: false }

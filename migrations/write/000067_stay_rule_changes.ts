@@ -84,7 +84,7 @@ const rebuilding = `
   as $$ select kept | bits | ((kept & bits) << 32) $$;
   create aggregate taken_and_twice (bigint) (sfunc = add_bits, stype = bigint, initcond = '0');
 
-  -- Makes the months what the log says. Returns how many months were not. Commands that ask for nights meanwhile are refused as busy; those
+  -- Makes the months and the properties what the log says. Returns how many of both were not. Commands that ask for nights meanwhile are refused as busy; those
   -- that are being committed are waited for, and seen: a night's event and its bit are one commit.
   create function rebuild_nights(tenant text, by_rule text) returns integer
   language plpgsql
@@ -113,6 +113,21 @@ const rebuilding = `
       returning 1
     )
     select count(*) into differed from mended;
+    -- Who may be reserved is part of it. Whoever registers or retires one meanwhile comes after.
+    lock table stay_properties in share row exclusive mode;
+    with wanted as (
+      select e.data ->> 'propertyId' as property_id, bool_or(e.type = 'PropertyRetired') as retired
+      from events e
+      where e.topic = 'stays.events.v1' and e.tenant_id = tenant and e.type in ('PropertyRegistered', 'PropertyRetired')
+      group by 1
+    ),
+    mended as (
+      insert into stay_properties as p (tenant_id, property_id, retired)
+      select tenant, w.property_id, w.retired from wanted w
+      on conflict on constraint stay_properties_pkey do update set retired = excluded.retired where p.retired <> excluded.retired
+      returning 1
+    )
+    select differed + count(*) into differed from mended;
     return differed;
   end $$;
 

@@ -1044,6 +1044,21 @@ CREATE FUNCTION public.rebuild_nights(tenant text, by_rule text) RETURNS integer
       returning 1
     )
     select count(*) into differed from mended;
+    -- Who may be reserved is part of it. Whoever registers or retires one meanwhile comes after.
+    lock table stay_properties in share row exclusive mode;
+    with wanted as (
+      select e.data ->> 'propertyId' as property_id, bool_or(e.type = 'PropertyRetired') as retired
+      from events e
+      where e.topic = 'stays.events.v1' and e.tenant_id = tenant and e.type in ('PropertyRegistered', 'PropertyRetired')
+      group by 1
+    ),
+    mended as (
+      insert into stay_properties as p (tenant_id, property_id, retired)
+      select tenant, w.property_id, w.retired from wanted w
+      on conflict on constraint stay_properties_pkey do update set retired = excluded.retired where p.retired <> excluded.retired
+      returning 1
+    )
+    select differed + count(*) into differed from mended;
     return differed;
   end $$;
 

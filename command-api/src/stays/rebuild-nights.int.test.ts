@@ -39,6 +39,14 @@ describe('nights made again from the log', () => {
     return rows
   }
 
+  const properties = async (tenantId: string): Promise<{ property_id: string; retired: boolean }[]> =>
+    (
+      await fixture.admin.query(
+        'select property_id, retired from stay_properties where tenant_id = $1 order by property_id',
+        [tenantId],
+      )
+    ).rows
+
   for (const rule of intervalRules) {
     it(`are what they were, whatever had become of them (${rule})`, async function () {
       this.timeout(60_000)
@@ -67,7 +75,10 @@ describe('nights made again from the log', () => {
           : await on?.reserve(villa, period)
         if (outcome?.includes('-') && !/[g-z]/.test(outcome)) kept.push(outcome)
       }
+      await stays[0]?.retire(villas[2] ?? '')
       const before = await months(tenantId)
+      const propertiesBefore = await properties(tenantId)
+      expect(propertiesBefore.map(({ retired }) => retired)).to.deep.equal([false, false, true])
       expect(before.length).to.be.greaterThan(20)
       expect(before.some(({ twice }) => twice !== 0)).to.equal(true)
       expect(await rebuild(tenantId, rule), `STAYS_SEED=${seed}`).to.equal(0)
@@ -81,9 +92,16 @@ describe('nights made again from the log', () => {
         `insert into stay_months (tenant_id, property_id, month, taken) values ($1, 'nowhere', 24000, 5)`,
         [tenantId],
       )
+      await fixture.admin.query('delete from stay_properties where tenant_id = $1 and property_id = $2', [
+        tenantId,
+        villas[0],
+      ])
+      await fixture.admin.query('update stay_properties set retired = not retired where tenant_id = $1', [tenantId])
       expect(await months(tenantId)).not.to.deep.equal(before)
-      expect(await rebuild(tenantId, rule)).to.be.greaterThan(2)
+      expect(await rebuild(tenantId, rule)).to.be.greaterThan(5)
       expect(await months(tenantId), `STAYS_SEED=${seed}`).to.deep.equal(before)
+      expect(await properties(tenantId)).to.deep.equal(propertiesBefore)
+      expect(await rebuild(tenantId, rule)).to.equal(0)
     })
   }
 
