@@ -164,8 +164,8 @@ const search = `
     free bit(1024);
     chunk date;
     days integer;
-    -- Free slots, or blocks with any, that a filter is tried on at a time.
-    many constant integer := 4096;
+    -- Free slots, or blocks with any, that a filter is tried on at a time: few for one that most match, soon many for one that hardly any does.
+    many integer := 4 * page;
     most_blocks constant integer := 128;
     blocks integer[] := '{}';
     frees bit(1024)[] := '{}';
@@ -257,6 +257,7 @@ const search = `
       blocks := '{}';
       frees := '{}';
       free_here := 0;
+      many := least(4 * many, 100000);
     end loop;
   end $$;
   revoke execute on function search_stays from public;

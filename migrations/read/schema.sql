@@ -295,8 +295,8 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
     free bit(1024);
     chunk date;
     days integer;
-    -- Free slots, or blocks with any, that a filter is tried on at a time.
-    many constant integer := 4096;
+    -- Free slots, or blocks with any, that a filter is tried on at a time: few for one that most match, soon many for one that hardly any does.
+    many integer := 4 * page;
     most_blocks constant integer := 128;
     blocks integer[] := '{}';
     frees bit(1024)[] := '{}';
@@ -388,6 +388,7 @@ CREATE FUNCTION public.search_stays(tenant text, first_day date, end_day date, a
       blocks := '{}';
       frees := '{}';
       free_here := 0;
+      many := least(4 * many, 100000);
     end loop;
   end $_$;
 
