@@ -39,7 +39,7 @@ describe('npm run ops', () => {
     admin = new pg.Client(write.adminUrl)
     await admin.connect()
     kafkaTopics = testTopics()
-    await kafkaTopics.create([topics.bookings, topics.members, topics.tenants], 2)
+    await kafkaTopics.create([topics.bookings, topics.members, topics.stays, topics.tenants], 2)
     log = await testLog(kafkaTopics.kafka, kafkaTopics.prefix, 2)
     projections = await startProcess({
       name: 'projections',
@@ -330,7 +330,7 @@ describe('npm run ops', () => {
     await admin.query('update log_state set generation = 2')
     await admin.query('insert into log_verifications select topic, partition, log_incarnation() from log_heads')
     await kafkaTopics.create(
-      [topics.bookings, topics.members, topics.tenants].map((topic) => `${topic}.g2`),
+      [topics.bookings, topics.members, topics.stays, topics.tenants].map((topic) => `${topic}.g2`),
       2,
     )
     const before = await ops('log', 'republish', 'once more')

@@ -88,7 +88,7 @@ describe('the projections process', () => {
     await admin.connect()
     pool = createPool({ url: database.urlAs('portolan_projections'), max: 3, name: 'test' }, logger)
     kafkaTopics = testTopics()
-    await kafkaTopics.create([topics.bookings, topics.members], partitions)
+    await kafkaTopics.create([topics.bookings, topics.members, topics.stays, topics.tenants], partitions)
     log = await testLog(kafkaTopics.kafka, kafkaTopics.prefix, partitions)
     stop = null
   })
