@@ -161,6 +161,7 @@ function report(sizes: readonly Size[], seconds: number): void {
           `${loaded.reservations} reservations, loaded in ${Math.round(loaded.seconds)} s: reservations ${Math.round(loaded.reservationsMB)} MB, index ${Math.round(loaded.indexMB)} MB, properties ${Math.round(loaded.propertiesMB)} MB with their indexes; ${(loaded.occupied * 100).toFixed(1)} % of the nights sold, ${FULL_PROPERTIES} properties full`,
       ),
       'Postgres and Redis of its own on this machine, query-api with its default settings; the load runs beside them on the same processors',
+      'what searches read is in memory before the first of them (pg_prewarm), what was loaded is on the disk',
       'verified before each size: 20 pages are those of the plain query',
     ],
     figures: [],
