@@ -37,7 +37,7 @@ const stays = (perProperty: number) => {
   const nights = `(array[2, 3, 3, 3, 4, 4, 4, 4, 4, 4])[1 + ${hash} % 10]`
   return `select n, k, start_day, nights from
     (select n, k, nights, k * ${step} + (${hash} / 10) % (${step} - nights + 1) as start_day
-     from (select n, k, ${nights} as nights from numbers where ${perProperty < 4} or n % 8 <> 0 or k % 4 = 0) as s) as s`
+     from (select n, k, ${nights} as nights from numbers where ${perProperty < 4} or n % 8 <> 0 or (k + n / 8) % 4 = 0) as s) as s`
 }
 
 /** Fills empty tables. `reservations`: at least a million. Rejects when a statement fails. */

@@ -21,7 +21,7 @@ export async function runBatches(
   for (const entry of failed.filter(({ batch }) => isRunAgain(batch))) {
     const second = await run(entry.batch, 2)
     // Empty when the run is being stopped.
-    if (second.length > 0) entry.results = second.map((result) => withEarlierFailure(result, entry.results))
+    if (second.length > 0) entry.results = withEarlierFailures(second, entry.results)
   }
   return first.flatMap(({ results }) => results)
 }
@@ -31,7 +31,13 @@ const isFailed = ({ outcome }: TestResult) => outcome === 'failed'
 const isRunAgain = ({ files: [file = '', ...others] }: TestBatch) =>
   others.length === 0 && !file.endsWith('.unit.test.ts') && !/^(infra\/chaos|command-api\/src\/stays)\//.test(file)
 
-function withEarlierFailure(result: TestResult, earlier: readonly TestResult[]): TestResult {
-  const failure = earlier.find((other) => isFailed(other) && other.title === result.title)
-  return failure && result.outcome === 'passed' ? { ...result, reason: failure.reason ?? failure.title } : result
+/** What was wrong with the process as a whole, for example that it did not end, is kept with its first test. */
+function withEarlierFailures(results: readonly TestResult[], earlier: readonly TestResult[]): TestResult[] {
+  const failures = earlier.filter(isFailed)
+  const isOfATest = ({ title }: TestResult) => results.some((result) => result.title === title)
+  return results.map((result, nth) => {
+    const own =
+      failures.find(({ title }) => title === result.title) ?? failures.find((one) => nth === 0 && !isOfATest(one))
+    return own && result.outcome === 'passed' ? { ...result, reason: own.reason ?? own.title } : result
+  })
 }

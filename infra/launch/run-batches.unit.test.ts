@@ -31,6 +31,16 @@ describe('running all batches', () => {
     expect(results).to.deep.equal([passed('one'), { ...passed('two'), reason: 'was late' }, passed('three')])
   })
 
+  it('keeps what was wrong with the process as a whole', async () => {
+    const { results } = await runWith({
+      'a.int.test.ts': [
+        [passed('one'), passed('two'), failed('the process did not end')],
+        [passed('one'), passed('two')],
+      ],
+    })
+    expect(results).to.deep.equal([{ ...passed('one'), reason: 'the process did not end' }, passed('two')])
+  })
+
   it('says failed of what fails twice', async () => {
     const { results } = await runWith({ 'a.e2e.test.ts': [[failed('one', 'first')], [failed('one', 'second')]] })
     expect(results).to.deep.equal([failed('one', 'second')])
