@@ -100,7 +100,7 @@ async function loadReservations(admin: pg.Client, perProperty: number): Promise<
   await admin.query(`
     alter table stays_1.stay_reservations add constraint stay_reservations_pkey primary key (tenant_id, reservation_id);
     create index stay_reservations_by_property on stays_1.stay_reservations (tenant_id, property_id, start_date, reservation_id)
-      where status = 'reserved'`)
+      include (nights) where status = 'reserved'`)
 }
 
 async function loadNights(admin: pg.Client, perProperty: number): Promise<void> {
